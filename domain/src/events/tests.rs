@@ -1,0 +1,124 @@
+//! The catalogue is complete, its examples are what is written, and decoding refuses what it does not know.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::collections::BTreeSet;
+
+use cqrs_es::{Aggregate, DomainEvent};
+use serde_json::Value;
+
+use super::*;
+use crate::incident::Incident;
+use crate::transaction::Transaction;
+
+fn payload_of(event: &AnyEvent) -> Value {
+    let tagged = match event {
+        AnyEvent::Transaction(event) => serde_json::to_value(event),
+        AnyEvent::Incident(event) => serde_json::to_value(event),
+    };
+    let tagged = tagged.unwrap();
+    assert_eq!(tagged["event_type"], event.name());
+    assert_eq!(tagged.as_object().unwrap().len(), 2);
+    tagged["payload"].clone()
+}
+
+fn decode_example(example: &EventDescription) -> AnyEvent {
+    decode(example.stream_type, example.event_type, example.schema_version, example.example).unwrap()
+}
+
+#[test]
+fn every_example_is_decoded_and_written_again_as_it_was() {
+    for description in catalogue() {
+        let event = decode_example(description);
+        assert_eq!(event.name(), description.event_type);
+        assert_eq!(payload_of(&event), serde_json::from_str::<Value>(description.example).unwrap());
+    }
+}
+
+#[test]
+fn written_keys_stand_in_the_documented_order() {
+    let description = &catalogue()[0];
+    let AnyEvent::Transaction(event) = decode_example(description) else { panic!("a transaction comes first") };
+    let written = serde_json::to_string(&event).unwrap();
+    assert_eq!(written, format!(r#"{{"event_type":"transaction.recorded","payload":{}}}"#, description.example));
+}
+
+/// Lists the wire names of the enums as serde knows them, so that an event that the catalogue lacks is noticed.
+fn names_known_to_serde<E: DeserializeOwned>() -> BTreeSet<String> {
+    let Err(refusal) = serde_json::from_str::<E>(r#"{"event_type":"none","payload":{}}"#) else {
+        panic!("none is known")
+    };
+    let listed = refusal.to_string();
+    let listed = listed.split("expected one of ").nth(1).unwrap().split(" at line").next().unwrap().to_owned();
+    listed.split(", ").map(|name| name.trim_matches('`').to_owned()).collect()
+}
+
+#[test]
+fn the_catalogue_lists_every_event_and_no_other() {
+    let known: BTreeSet<String> =
+        names_known_to_serde::<TransactionEvent>().union(&names_known_to_serde::<IncidentEvent>()).cloned().collect();
+    let listed: BTreeSet<String> = catalogue().iter().map(|event| event.event_type.to_owned()).collect();
+    assert_eq!(listed, known);
+    assert_eq!(listed.len(), catalogue().len(), "an event is listed twice");
+}
+
+#[test]
+fn every_event_belongs_to_the_stream_that_its_name_begins_with() {
+    assert_eq!(STREAM_TYPES, [Transaction::TYPE, Incident::TYPE]);
+    for description in catalogue() {
+        assert!(description.event_type.starts_with(&format!("{}.", description.stream_type)));
+        assert!(STREAM_TYPES.contains(&description.stream_type));
+        assert!(description.meaning.ends_with('.'));
+    }
+}
+
+#[test]
+fn the_events_say_their_name_and_version() {
+    for description in catalogue() {
+        let (name, version) = match decode_example(description) {
+            AnyEvent::Transaction(event) => (event.event_type(), event.event_version()),
+            AnyEvent::Incident(event) => (event.event_type(), event.event_version()),
+        };
+        assert_eq!((name.as_str(), version.as_str()), (description.event_type, "1"));
+    }
+}
+
+#[test]
+fn the_nonce_of_the_ledger_and_unknown_fields_are_passed_over() {
+    for description in catalogue() {
+        let body = description.example.strip_prefix('{').unwrap();
+        let payload = format!(r#"{{"nonce":"00112233445566778899aabbccddeeff","later":[1],{body}"#);
+        let with_nonce = decode(description.stream_type, description.event_type, 1, &payload).unwrap();
+        assert_eq!(with_nonce, decode_example(description));
+    }
+}
+
+#[test]
+fn unknown_things_are_named() {
+    assert_eq!(
+        decode("approval", "approval.requested", 1, "{}"),
+        Err(DecodeError::UnknownStreamType { stream_type: "approval".to_owned() })
+    );
+    assert!(matches!(decode("transaction", "incident.closed", 1, "{}"), Err(DecodeError::UnknownEvent { .. })));
+    assert!(matches!(decode("incident", "incident.vanished", 1, "{}"), Err(DecodeError::UnknownEvent { .. })));
+    assert!(matches!(
+        decode("incident", "incident.closed", 2, r#"{"from":"resolved"}"#),
+        Err(DecodeError::UnknownSchemaVersion { schema_version: 2, .. })
+    ));
+}
+
+#[test]
+fn malformed_payloads_are_refused() {
+    for payload in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        r#"{"from":"somewhere"}"#,
+        r#"{"from":"resolved"},"event_type":"incident.acknowledged""#,
+        r#"{"from":"resolved"}}"#,
+    ] {
+        let decoded = decode("incident", "incident.closed", 1, payload);
+        assert!(matches!(decoded, Err(DecodeError::Malformed { .. })), "{payload}: {decoded:?}");
+    }
+}
