@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+pub mod append;
+pub mod canonical;
+pub mod commands;
+pub mod cqrs;
+pub mod entry;
+pub mod merkle;
+pub mod reader;
+pub mod sequencer;
+pub mod store;
+
+pub use append::{Append, AppendError, Appended, CommandKey, CommandRecord, Draft};
+pub use entry::{Actor, ActorKind, Entry, Hash, Head, InvalidValue, LedgerId, Receipt, StreamKey};
+pub use reader::{Ledger, LedgerReader};
+pub use store::{Store, StoreError};

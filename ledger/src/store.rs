@@ -1,0 +1,130 @@
+//! The trait every store of ledgers fulfils, and the stores themselves.
+//!
+//! A store keeps entries, heads, command ids and snapshots. It decides nothing: order, versions and hashes come from
+//! [`crate::append::sequence`], which the store calls while it holds the head.
+
+pub mod postgres;
+pub mod sqlite;
+
+use async_trait::async_trait;
+
+use crate::append::{Append, AppendError, Appended, CommandRecord};
+use crate::entry::{Entry, Hash, Head, LedgerId, StreamKey};
+
+/// A store that cannot do what was asked, for reasons of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached or refused the statement.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A commit may or may not have happened; the caller looks for the event ids before it goes on.
+    #[error("the outcome of a commit is unknown: {0}")]
+    UnknownOutcome(String),
+    /// A row is not what the format allows.
+    #[error("entry {position}: {why}")]
+    Corrupt {
+        /// Position of the row.
+        position: i64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Another process writes to this embedded store.
+    #[error("{0} is in use by another process")]
+    InUse(String),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// A saved state of one stream, usable only if the entry it was taken at still has this hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Version of the stream it was taken at.
+    pub version: u64,
+    /// Version of the code that folded it.
+    pub reducer_version: u32,
+    /// Position of the entry it was taken at.
+    pub position: u64,
+    /// Hash of the entry it was taken at.
+    pub entry_hash: Hash,
+    /// The aggregate as JSON.
+    pub state: String,
+}
+
+/// Where ledgers are kept. Every call is scoped by ledger id.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Short name for logs and status: `sqlite` or `postgres`.
+    fn kind(&self) -> &'static str;
+
+    /// Orders, hashes and writes a batch in one durable transaction. The only way to append.
+    ///
+    /// An error means that nothing was written, except [`StoreError::UnknownOutcome`].
+    async fn append(
+        &self,
+        ledger: &LedgerId,
+        batch: &[Append],
+        now: i64,
+    ) -> Result<Vec<Result<Appended, AppendError>>, StoreError>;
+
+    /// The head; [`Head::empty`] for a ledger without entries.
+    async fn head(&self, ledger: &LedgerId) -> Result<Head, StoreError>;
+
+    /// Ids of all ledgers with entries, in order.
+    async fn ledgers(&self) -> Result<Vec<LedgerId>, StoreError>;
+
+    /// At most `limit` entries from position `from` on, in position order.
+    async fn entries(&self, ledger: &LedgerId, from: u64, limit: usize) -> Result<Vec<Entry>, StoreError>;
+
+    /// At most `limit` entries of one stream with a version of at least `from_version`, in version order.
+    async fn stream(
+        &self,
+        ledger: &LedgerId,
+        key: &StreamKey,
+        from_version: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError>;
+
+    /// All entries of several streams of one type, ordered by stream id and version. For batches of short streams.
+    async fn streams(
+        &self,
+        ledger: &LedgerId,
+        stream_type: &str,
+        stream_ids: &[String],
+    ) -> Result<Vec<Entry>, StoreError>;
+
+    /// What a command id stands for, if it was used.
+    async fn command(&self, ledger: &LedgerId, command_id: &str) -> Result<Option<CommandRecord>, StoreError>;
+
+    /// The newest snapshot of a stream.
+    async fn snapshot(&self, ledger: &LedgerId, key: &StreamKey) -> Result<Option<Snapshot>, StoreError>;
+
+    /// Replaces a stream's snapshot. A cache: losing it loses nothing.
+    async fn save_snapshot(&self, ledger: &LedgerId, key: &StreamKey, snapshot: Snapshot) -> Result<(), StoreError>;
+
+    /// Sends the new size of a ledger whenever another process appends. `None` where only this process writes.
+    async fn listen(&self) -> Result<Option<tokio::sync::mpsc::Receiver<(LedgerId, u64)>>, StoreError>;
+}
+
+/// SQL stores have signed integers; positions and versions stay far below 2⁶³.
+pub(crate) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// The other way; a negative number in such a column is damage that verification names.
+pub(crate) fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+pub(crate) fn bounded(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
