@@ -1,0 +1,277 @@
+//! What a verification found: one report a ledger, with a verdict on each question that an auditor asks.
+
+use serde::Serialize;
+
+/// What is wrong. The wire name is the snake-case form and stays as it is once published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// A column holds a value of a type that it must not have.
+    WrongType,
+    /// A column that must have a value has none.
+    NullValue,
+    /// A digest or an event id has the wrong number of bytes.
+    WrongLength,
+    /// Text, metadata or payload that is not UTF-8.
+    InvalidUtf8,
+    /// A number below zero.
+    NegativeValue,
+    /// A value that the format does not allow.
+    InvalidValue,
+    /// Positions for which there is no entry.
+    PositionGap,
+    /// More than one entry at a position.
+    PositionDuplicate,
+    /// Entries at or after the size that the head states.
+    BeyondHead,
+    /// The stored hash is not the hash of the stored fields.
+    HashMismatch,
+    /// The stored `previous_hash` is not the hash of the entry before.
+    LinkBroken,
+    /// `previous_hash` of position 0 is not the ledger's genesis hash.
+    GenesisMismatch,
+    /// An entry that is right in itself, but not the one that its successor or the head was chained to.
+    EntryReplaced,
+    /// The stored digest is not the digest of the stored payload.
+    PayloadDigestMismatch,
+    /// There is no payload, and nothing in the ledger allows that.
+    PayloadMissing,
+    /// `recorded_at` is smaller than in the entry before.
+    TimeBackwards,
+    /// A stream goes on with a version that is too high.
+    VersionGap,
+    /// A stream goes on with a version that it has had.
+    VersionRepeated,
+    /// There are entries but no row in `ledger_heads`.
+    HeadMissing,
+    /// There is a row in `ledger_heads` but no entry.
+    HeadWithoutEntries,
+    /// `ledger_heads` has more than one row for the ledger.
+    HeadDuplicate,
+    /// A column of the head cannot be what it should be.
+    HeadMalformed,
+    /// The head's size is wrong while its hash and root are right.
+    HeadSizeMismatch,
+    /// The head's hash is not that of its last entry.
+    HeadHashMismatch,
+    /// The head's root is not that of the tree over the entries.
+    HeadRootMismatch,
+    /// The head's frontier is not that of the tree over the entries.
+    HeadFrontierMismatch,
+    /// The head's `recorded_at` is not that of its last entry.
+    HeadTimeMismatch,
+    /// Hash, root and frontier all disagree: the head, or the entry it was made over, is another one.
+    HeadMismatch,
+    /// The table holds rows that its primary key's index does not lead to.
+    RowsOutsideIndex,
+}
+
+impl FindingKind {
+    /// The stable code, as it is in the JSON.
+    pub fn code(self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(code)) => code,
+            _ => format!("{self:?}"),
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Position of the entry it is about, as stored (a forged one may be negative). None where it is about the head, or
+    /// where the stored position is no integer.
+    pub position: Option<i64>,
+    /// What kind of thing is wrong.
+    pub kind: FindingKind,
+    /// One sentence for people.
+    pub detail: String,
+}
+
+/// Whether what was checked holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Everything holds.
+    Verified,
+    /// Something does not.
+    Failed,
+}
+
+/// Every hash, every link, every payload digest, gapless positions and versions, monotonic time, head and tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Integrity {
+    /// Failed as soon as there is one finding.
+    pub verdict: Verdict,
+    /// First bad position first; findings without a position come last. At most `max_findings`.
+    pub findings: Vec<Finding>,
+    /// How many findings there were, listed or not.
+    pub findings_total: u64,
+    /// Checks that say nothing over entries that are not intact, and so were left out. Empty where integrity is
+    /// verified.
+    pub not_evaluated: Vec<String>,
+}
+
+/// A question that was not answered, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotChecked {
+    /// Always `not_checked`.
+    pub verdict: &'static str,
+    /// What would be needed.
+    pub reason: &'static str,
+}
+
+/// What is known about when entries were recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Time {
+    /// `server_asserted`: times are the server's word, hashed but not witnessed.
+    pub verdict: &'static str,
+    /// `recorded_at` of the first intact entry, microseconds since 1970-01-01T00:00:00Z.
+    pub first_recorded_at: Option<u64>,
+    /// `recorded_at` of the last intact entry, microseconds since 1970-01-01T00:00:00Z.
+    pub last_recorded_at: Option<u64>,
+}
+
+/// What became of a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PayloadState {
+    /// Its bytes are there.
+    Present,
+    /// Its personal fields are sealed and the key is destroyed, by an `erasure.performed` entry.
+    Erased,
+    /// Removed after its retention, by a `retention.pruned` entry.
+    Pruned,
+    /// Gone, and no entry allows it.
+    Missing,
+}
+
+/// Payloads by state. Format version 1 has no entry yet that erases or prunes, so those two stay at zero and every
+/// payload that is gone is missing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct PayloadCounts {
+    /// Payloads that are there.
+    pub present: u64,
+    /// Payloads whose personal fields were erased.
+    pub erased: u64,
+    /// Payloads that were pruned.
+    pub pruned: u64,
+    /// Payloads that are gone without leave.
+    pub missing: u64,
+}
+
+impl PayloadCounts {
+    /// Counts one payload.
+    pub fn add(&mut self, state: PayloadState) {
+        match state {
+            PayloadState::Present => self.present += 1,
+            PayloadState::Erased => self.erased += 1,
+            PayloadState::Pruned => self.pruned += 1,
+            PayloadState::Missing => self.missing += 1,
+        }
+    }
+}
+
+/// The report on one ledger.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LedgerReport {
+    /// Its id; where the stored id is not valid, a printable form of what is stored.
+    pub ledger_id: String,
+    /// Number of entries read.
+    pub size: u64,
+    /// BLAKE3 hash of the last entry, recomputed, 64 hexadecimal digits. None where the entries are not intact.
+    pub hash: Option<String>,
+    /// RFC 6962 root over all entries, recomputed, 64 hexadecimal digits. None where the entries are not intact.
+    pub root: Option<String>,
+    /// Does everything in the store agree?
+    pub integrity: Integrity,
+    /// Is this all of the ledger that somebody saw before?
+    pub completeness: NotChecked,
+    /// Who vouches for it?
+    pub authorship: NotChecked,
+    /// Since when?
+    pub time: Time,
+    /// What became of the payloads.
+    pub payloads: PayloadCounts,
+    /// Number of entries read; the same as `size`.
+    pub entries: u64,
+    /// Number of streams among the readable entries.
+    pub streams: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// Entries read a second.
+    pub entries_per_second: f64,
+}
+
+/// The report on a store.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// One report a ledger, by ledger id.
+    pub ledgers: Vec<LedgerReport>,
+    /// What is wrong with the store as a whole.
+    pub findings: Vec<Finding>,
+    /// Number of entries read, over all ledgers.
+    pub entries: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// Entries read a second.
+    pub entries_per_second: f64,
+}
+
+impl Report {
+    /// Whether every ledger's integrity holds.
+    pub fn is_verified(&self) -> bool {
+        self.findings.is_empty() && self.ledgers.iter().all(|ledger| ledger.integrity.verdict == Verdict::Verified)
+    }
+
+    /// 0 where everything was verified, 1 where something failed. A store that cannot be read has no report: that is 2.
+    pub fn exit_code(&self) -> u8 {
+        u8::from(!self.is_verified())
+    }
+}
+
+/// Collects findings in constant memory: all are counted, the ones at the lowest positions are kept.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    kept: Vec<Finding>,
+    total: u64,
+    most: usize,
+}
+
+impl Findings {
+    pub(crate) fn new(most: usize) -> Self {
+        // At least one, so that a failure always says where.
+        Self { kept: Vec::new(), total: 0, most: most.max(1) }
+    }
+
+    pub(crate) fn add(&mut self, position: Option<i64>, kind: FindingKind, detail: impl Into<String>) {
+        self.total += 1;
+        self.kept.push(Finding { position, kind, detail: detail.into() });
+        if self.kept.len() >= self.most.saturating_mul(2).max(64) {
+            self.shrink();
+        }
+    }
+
+    /// A finding at a position that was read from an integer column or derived from one.
+    pub(crate) fn at(&mut self, position: u64, kind: FindingKind, detail: impl Into<String>) {
+        self.add(Some(i64::try_from(position).unwrap_or(i64::MAX)), kind, detail);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
+    pub(crate) fn into_sorted(mut self) -> Vec<Finding> {
+        self.shrink();
+        self.kept
+    }
+
+    fn shrink(&mut self) {
+        self.kept.sort_by_key(|finding| (finding.position.is_none(), finding.position));
+        self.kept.truncate(self.most);
+    }
+}

@@ -1,0 +1,147 @@
+//! Reads a ledger file: read-only, one read transaction, columns borrowed from SQLite's own row.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Statement, params};
+
+use crate::cell::{Cell, ENTRY_COLUMNS, EntryRow, HEAD_COLUMNS};
+use crate::head::HeadRow;
+use crate::report::Report;
+use crate::source::{Progress, SourceError, VerifyOptions};
+use crate::walk::Walk;
+
+pub(crate) fn verify(
+    path: &Path,
+    options: VerifyOptions,
+    progress: impl FnMut(Progress) -> bool,
+) -> Result<Report, SourceError> {
+    let connection = open(path)?;
+    // A deferred transaction takes its snapshot at the first read. A server may go on appending: its entries go to the
+    // write-ahead log behind this snapshot, and entries and heads are read as of one commit.
+    connection.execute_batch("begin deferred")?;
+    for table in ["ledger_entries", "ledger_heads"] {
+        let sql = "select count(*) from sqlite_schema where type = 'table' and lower(name) = ?1";
+        let tables: i64 = connection.query_row(sql, [table], |row| row.get(0))?;
+        if tables == 0 {
+            return Err(SourceError::NoTable(table));
+        }
+    }
+    let ledger = options.ledger.clone();
+    let filter = if ledger.is_some() { "where ledger_id = ?1" } else { "" };
+    let mut heads = Vec::new();
+    let mut statement = connection.prepare(&format!("select {HEAD_COLUMNS} from ledger_heads {filter}"))?;
+    let mut rows = query(&mut statement, ledger.as_deref())?;
+    while let Some(row) = rows.next()? {
+        heads.push(HeadRow::read(cells(row)?));
+    }
+    drop(rows);
+    let mut walk = Walk::new(options, heads, progress);
+    // The primary key's index says only which row comes next; the row is then sought in the table by its row id.
+    // Asked for all columns in one step, SQLite would take `ledger_id` and `position` from the index, and a table
+    // that says otherwise would not be seen. The collation is named so that a table rebuilt with another one is still
+    // read in this order.
+    let placed = if ledger.is_some() { "where placed.ledger_id = ?1" } else { "" };
+    let mut statement = connection.prepare(&format!(
+        "select {ENTRY_COLUMNS} from ledger_entries as placed cross join ledger_entries as entry \
+         on entry.rowid = placed.rowid {placed} \
+         order by placed.ledger_id collate binary, placed.position collate binary"
+    ))?;
+    let mut rows = query(&mut statement, ledger.as_deref())?;
+    while let Some(row) = rows.next()? {
+        walk.row(&EntryRow(cells(row)?))?;
+    }
+    drop(rows);
+    let mut statement = connection.prepare(&format!("select count(*) from ledger_entries not indexed {filter}"))?;
+    let mut rows = query(&mut statement, ledger.as_deref())?;
+    let counted: i64 = match rows.next()? {
+        Some(row) => row.get(0)?,
+        None => 0,
+    };
+    walk.finish(u64::try_from(counted).unwrap_or(0))
+}
+
+fn query<'a>(statement: &'a mut Statement<'_>, ledger: Option<&str>) -> rusqlite::Result<rusqlite::Rows<'a>> {
+    match ledger {
+        Some(ledger) => statement.query(params![ledger]),
+        None => statement.query([]),
+    }
+}
+
+fn cells<'a, const N: usize>(row: &'a Row<'_>) -> Result<[Cell<'a>; N], SourceError> {
+    let mut cells = [Cell::Null; N];
+    for (index, cell) in cells.iter_mut().enumerate() {
+        *cell = match row.get_ref(index)? {
+            ValueRef::Null => Cell::Null,
+            ValueRef::Integer(value) => Cell::Integer(value),
+            ValueRef::Real(value) => Cell::Real(value),
+            ValueRef::Text(bytes) => Cell::Text(bytes),
+            ValueRef::Blob(bytes) => Cell::Blob(bytes),
+        };
+    }
+    Ok(cells)
+}
+
+/// Opens for reading only. A file in a folder that cannot be written to has no place for the shared memory that its
+/// write-ahead log needs; where there is no log, it is read as a file that nobody changes.
+fn open(path: &Path) -> Result<Connection, SourceError> {
+    if !path.is_file() {
+        return Err(SourceError::NoFile(path.display().to_string()));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = Connection::open_with_flags(path, flags).and_then(prepare);
+    match opened {
+        Err(rusqlite::Error::SqliteFailure(failure, _))
+            if matches!(failure.code, ErrorCode::CannotOpen | ErrorCode::ReadOnly) && !has_log(path) =>
+        {
+            Ok(open_immutable(path)?)
+        }
+        other => Ok(other?),
+    }
+}
+
+fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            other => uri.push_str(&format!("%{other:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags).and_then(prepare)
+}
+
+/// Settings, and one read that shows whether the file can be read at all. The file is not mapped into memory: one
+/// that is truncated meanwhile must be an error, not a signal.
+fn prepare(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.execute_batch("pragma query_only = on; pragma trusted_schema = off; pragma cache_size = -16384;")?;
+    connection.query_row("select count(*) from sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+    Ok(connection)
+}
+
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_in_a_folder_that_cannot_be_written_to_is_read_as_unchanging() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a 100% strange?name#.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("pragma journal_mode = wal; create table t (a); insert into t values (7);").unwrap();
+        drop(connection);
+        assert!(!has_log(&path));
+        let connection = open_immutable(&path).unwrap();
+        assert_eq!(connection.query_row("select a from t", [], |row| row.get::<_, i64>(0)).unwrap(), 7);
+    }
+}
