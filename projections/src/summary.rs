@@ -1,0 +1,114 @@
+//! One readable sentence for an event, and the regulations that ask for it to be kept.
+
+use daybook_domain::{AnyEvent, IncidentEvent, TransactionEvent};
+use daybook_ledger::entry::Entry;
+
+/// SEC Rule 17a-4: records of brokers and dealers.
+const SEC: &str = "SEC_17a4";
+/// FINRA Rule 4511: books and records in general.
+const FINRA: &str = "FINRA_4511";
+/// MiFID II: corrections of transaction records.
+const MIFID: &str = "MiFID_II";
+/// Longest quotation of free text in a sentence.
+const MAX_QUOTED_CHARS: usize = 120;
+
+/// What happened, in one sentence without its subject's name.
+pub(crate) fn sentence(entry: &Entry, event: Option<&AnyEvent>) -> String {
+    let id = &entry.stream.stream_id;
+    match event {
+        Some(AnyEvent::Transaction(event)) => transaction(id, event),
+        Some(AnyEvent::Incident(event)) => incident(id, event),
+        None if entry.payload.is_none() => format!("{} of {}; its payload was pruned", entry.event_type, entry.stream),
+        None => format!("{} of {}", entry.event_type, entry.stream),
+    }
+}
+
+fn transaction(id: &str, event: &TransactionEvent) -> String {
+    match event {
+        TransactionEvent::Recorded(content) => {
+            format!("Transaction {id} recorded: {}, {}", content.money(), content.status)
+        }
+        TransactionEvent::StatusChanged(event) => {
+            let reason = because(event.reason.as_ref());
+            format!("Transaction {id} went from {} to {}{reason}", event.from, event.to)
+        }
+        TransactionEvent::Corrected(event) => {
+            let fields: Vec<&str> = event.changes.iter().map(|change| change.field()).collect();
+            format!("Transaction {id} corrected ({}){}", fields.join(", "), because(Some(&event.reason)))
+        }
+        TransactionEvent::NoteAdded(event) => format!("Note on transaction {id}: {}", quoted(&event.text)),
+    }
+}
+
+fn incident(id: &str, event: &IncidentEvent) -> String {
+    match event {
+        IncidentEvent::Opened(content) => {
+            format!("Incident {id} opened ({}): {}", content.severity, quoted(&content.title))
+        }
+        IncidentEvent::Acknowledged(event) => format!("Incident {id} acknowledged{}", because(event.note.as_ref())),
+        IncidentEvent::InvestigationStarted(event) => {
+            format!("Investigation of incident {id} started{}", because(event.note.as_ref()))
+        }
+        IncidentEvent::Resolved(event) => format!("Incident {id} resolved{}", because(event.resolution.as_ref())),
+        IncidentEvent::Closed(event) => format!("Incident {id} closed{}", because(event.note.as_ref())),
+        IncidentEvent::Reopened(event) => format!("Incident {id} reopened{}", because(Some(&event.reason))),
+        IncidentEvent::Assigned(event) => match &event.to {
+            Some(assignee) => format!("Incident {id} assigned to {assignee}"),
+            None => format!("Incident {id} assigned to nobody"),
+        },
+        IncidentEvent::Escalated(event) => {
+            let to = event.to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
+            format!("Incident {id} escalated{to} (level {}){}", event.level, because(event.reason.as_ref()))
+        }
+        IncidentEvent::Commented(event) => format!("Comment on incident {id}: {}", quoted(&event.text)),
+        IncidentEvent::SeverityChanged(event) => {
+            let reason = because(event.reason.as_ref());
+            format!("Severity of incident {id} changed from {} to {}{reason}", event.from, event.to)
+        }
+        IncidentEvent::PriorityChanged(event) => {
+            let reason = because(event.reason.as_ref());
+            format!("Priority of incident {id} changed from {} to {}{reason}", event.from.get(), event.to.get())
+        }
+        IncidentEvent::DetailsChanged(event) => {
+            let fields: Vec<&str> = event.changes.iter().map(|change| change.field()).collect();
+            let reason = because(event.reason.as_ref());
+            format!("Details of incident {id} changed ({}){reason}", fields.join(", "))
+        }
+    }
+}
+
+fn because<T: ToString>(reason: Option<&T>) -> String {
+    reason.map(|reason| format!(": {}", quoted(reason))).unwrap_or_default()
+}
+
+/// Free text on one line, cut where it is long.
+fn quoted(text: &impl ToString) -> String {
+    let line = text.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MAX_QUOTED_CHARS) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+/// The regulations that the event is kept for, as the predecessors tagged it.
+pub(crate) fn regulation_tags(event: Option<&AnyEvent>) -> &'static [&'static str] {
+    match event {
+        Some(AnyEvent::Transaction(event)) => match event {
+            TransactionEvent::Recorded(_) | TransactionEvent::StatusChanged(_) => &[SEC, FINRA],
+            TransactionEvent::Corrected(_) => &[SEC, FINRA, MIFID],
+            TransactionEvent::NoteAdded(_) => &[FINRA],
+        },
+        Some(AnyEvent::Incident(event)) => match event {
+            IncidentEvent::Opened(_) | IncidentEvent::Escalated(_) => &[SEC],
+            IncidentEvent::Acknowledged(_)
+            | IncidentEvent::InvestigationStarted(_)
+            | IncidentEvent::Resolved(_)
+            | IncidentEvent::Closed(_)
+            | IncidentEvent::Reopened(_)
+            | IncidentEvent::SeverityChanged(_)
+            | IncidentEvent::PriorityChanged(_) => &[SEC, FINRA],
+            IncidentEvent::Assigned(_) | IncidentEvent::Commented(_) | IncidentEvent::DetailsChanged(_) => &[FINRA],
+        },
+        None => &[],
+    }
+}

@@ -1,0 +1,11 @@
+//! Every test runs on SQLite, and on PostgreSQL where `DAYBOOK_TEST_POSTGRES_URL` names a server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod audit_trail;
+mod engine;
+mod incidents;
+mod rebuild;
+mod stats;
+mod support;
+mod throughput;
+mod transactions;

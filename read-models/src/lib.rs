@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+pub mod amounts;
+pub mod audit_trail;
+pub mod db;
+pub mod incidents;
+pub mod page;
+pub mod positions;
+mod sql;
+pub mod stats;
+pub mod time;
+pub mod transactions;
+
+pub use db::{ReadDb, ReadError, StoreKind};
+pub use page::{Cursor, Page, PageRequest};
