@@ -1,0 +1,104 @@
+//! What every request goes through: its ids, the security headers of the answer, one access-log line, and its metrics.
+
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, web};
+use tracing::Instrument;
+
+use crate::context::{REQUEST_ID, RequestContext};
+use crate::identity::{IdentityConfig, Principal};
+use crate::problem::Problem;
+use crate::telemetry::HttpMetrics;
+
+/// Nothing may be loaded from an API's answer.
+const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+/// Pages of ours load only what is ours. The documentation's viewer sets styles in place.
+const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; \
+                           object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+/// Route label of requests that no handler took: their paths are anybody's and would be labels without end.
+const UNMATCHED: &str = "unmatched";
+
+/// Gives the request its ids, runs it, and completes, measures and logs the answer.
+pub async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let started = Instant::now();
+    let context = RequestContext::from_headers(request.headers());
+    request.extensions_mut().insert(context.clone());
+    // Of the highest level, so that no filter of levels takes the request's id from the lines within.
+    let span = tracing::error_span!("request", request_id = context.request_id, dev_auth = tracing::field::Empty);
+    if request.app_data::<web::Data<IdentityConfig>>().is_some_and(|config| config.dev_auth()) {
+        // Every line that this request causes says that callers are only believed.
+        span.record("dev_auth", true);
+    }
+    let metrics = request.app_data::<web::Data<HttpMetrics>>().cloned();
+    // What fails before it reaches a handler has no request left to answer from: only the error goes on.
+    let called = context.scope(next.call(request)).instrument(span.clone()).await;
+    let mut answer = called.map_err(|error| Problem::from_actix(&error).with_request_id(context.request_id.clone()))?;
+    complete(&mut answer, &context);
+    let _in_span = span.enter();
+    record(&answer, &context, started, metrics.as_ref().map(|metrics| metrics.get_ref()));
+    Ok(answer)
+}
+
+fn complete<B>(answer: &mut ServiceResponse<B>, context: &RequestContext) {
+    let path = answer.request().path();
+    let is_page = path == "/docs" || path.starts_with("/docs/") || path == "/v1/docs" || path.starts_with("/v1/docs/");
+    let headers = answer.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&context.request_id) {
+        headers.insert(HeaderName::from_static(REQUEST_ID), id);
+    }
+    set(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(headers, X_FRAME_OPTIONS, "DENY");
+    set(headers, REFERRER_POLICY, "no-referrer");
+    set(headers, CONTENT_SECURITY_POLICY, if is_page { PAGE_POLICY } else { API_POLICY });
+    set(headers, CACHE_CONTROL, "no-store");
+}
+
+/// Handlers may decide otherwise: what is set already stays.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    if !headers.contains_key(&name) {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+fn record<B>(answer: &ServiceResponse<B>, context: &RequestContext, started: Instant, metrics: Option<&HttpMetrics>) {
+    let request = answer.request();
+    let elapsed = started.elapsed();
+    let status = answer.status().as_u16();
+    let method = known_method(request.method().as_str());
+    let route = request.match_pattern().unwrap_or_else(|| UNMATCHED.to_owned());
+    if let Some(metrics) = metrics {
+        metrics.record(method, &route, status, elapsed);
+    }
+    let extensions = request.extensions();
+    let principal = extensions.get::<Principal>();
+    tracing::info!(
+        target: "daybook::access",
+        method,
+        route,
+        path = ?request.path(),
+        status,
+        duration_ms = elapsed.as_secs_f64() * 1_000.0,
+        correlation_id = context.correlation_id,
+        actor = principal.map(|principal| principal.actor.id.as_str()),
+        role = principal.map(|principal| principal.role.as_str()),
+        "answered"
+    );
+}
+
+/// Methods are labels, so unknown ones share one.
+fn known_method(method: &str) -> &'static str {
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("OTHER")
+}

@@ -1,0 +1,125 @@
+//! Parts of the OpenAPI document that operations share: problem answers, headers, and how to authenticate.
+
+use std::collections::BTreeMap;
+
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{Components, OpenApi, Ref, RefOr};
+use utoipa::{IntoParams, IntoResponses};
+
+use crate::problem::PROBLEM_JSON;
+
+/// Headers of a command.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "read by the derive only; the values are read by CommandRequest")]
+pub struct CommandHeaders {
+    /// 1 to 128 visible ASCII characters. A repeat with the same key and content answers what the first one answered,
+    /// with `Idempotency-Replayed: true`, and records nothing; the same key with other content is 422.
+    #[param(rename = "Idempotency-Key")]
+    idempotency_key: Option<String>,
+    /// Version the caller has seen, in quotation marks (`"3"`). Another current version is 412.
+    #[param(rename = "If-Match")]
+    if_match: Option<String>,
+    /// Id of the request, `[A-Za-z0-9._-]{1,64}`; one is made if it is absent.
+    #[param(rename = "X-Request-Id")]
+    request_id: Option<String>,
+    /// Common to everything that one piece of work causes; kept with the entry.
+    #[param(rename = "X-Correlation-Id")]
+    correlation_id: Option<String>,
+    /// What directly caused this command; kept with the entry.
+    #[param(rename = "X-Causation-Id")]
+    causation_id: Option<String>,
+    /// Opaque id of the person for whom the caller acts; an e-mail address is turned into one.
+    #[param(rename = "X-On-Behalf-Of")]
+    on_behalf_of: Option<String>,
+}
+
+/// Headers of a query.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "read by the derive only; the values are read by AtLeast and RequestContext")]
+pub struct QueryHeaders {
+    /// Wait, for a bounded time, until the read model has seen this position.
+    #[param(rename = "Daybook-At-Least")]
+    at_least: Option<u64>,
+    /// Id of the request, `[A-Za-z0-9._-]{1,64}`; one is made if it is absent.
+    #[param(rename = "X-Request-Id")]
+    request_id: Option<String>,
+}
+
+/// The problems a command on something that exists may answer.
+pub struct CommandProblems;
+
+/// The problems a command that makes something may answer.
+pub struct CreateProblems;
+
+/// The problems a query may answer.
+pub struct QueryProblems;
+
+impl IntoResponses for CommandProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 503])
+    }
+}
+
+impl IntoResponses for CreateProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[400, 401, 403, 408, 409, 412, 413, 415, 422, 429, 503])
+    }
+}
+
+impl IntoResponses for QueryProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[400, 401, 403, 404, 429, 503])
+    }
+}
+
+/// Problem answers of these statuses. The document that uses them lists `Problem` among its schemas.
+pub fn problems(statuses: &[u16]) -> BTreeMap<String, RefOr<Response>> {
+    statuses.iter().map(|status| (status.to_string(), RefOr::T(problem_response(*status)))).collect()
+}
+
+fn problem_response(status: u16) -> Response {
+    let description = match status {
+        400 => "The request cannot be read; `errors` says where.",
+        401 => "Nobody known is asking.",
+        403 => "The caller lacks the permission named in `missing_permission`.",
+        404 => "There is no such thing.",
+        408 => "The body took too long to arrive.",
+        409 => {
+            "The state of things stands against it: it exists with other content, or a race was lost \
+                (`current_version` has the version now)."
+        }
+        412 => "The version in `If-Match` is not the current one; `current_version` is.",
+        413 => "The body is too large.",
+        415 => "The content type or encoding is not read here.",
+        422 => "A rule refuses it, or the `Idempotency-Key` stands for another request.",
+        429 => "Too many requests; `Retry-After` says when to come back.",
+        _ => "Not now; `Retry-After` says when to come back.",
+    };
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build()
+}
+
+/// Adds the ways to authenticate, and requires one of them everywhere.
+pub fn add_security(document: &mut OpenApi) {
+    let components = document.components.get_or_insert_with(Components::new);
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The operator's token.")).build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    for (name, header, description) in [
+        ("dev_email", "x-user-email", "E-mail address, under development authentication only."),
+        ("dev_role", "x-user-role", "admin, compliance, analyst or viewer, under development authentication only."),
+    ] {
+        let key = ApiKey::Header(ApiKeyValue::with_description(header, description));
+        components.add_security_scheme(name, SecurityScheme::ApiKey(key));
+    }
+    let none: [String; 0] = [];
+    document.security = Some(vec![
+        SecurityRequirement::new("bearer", none.clone()),
+        SecurityRequirement::new("dev_email", none.clone()).add("dev_role", none),
+    ]);
+}
