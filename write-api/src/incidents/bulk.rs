@@ -1,0 +1,274 @@
+//! One step on many incidents. Each stands for itself: one that is not there or refuses does not stop the others.
+
+use std::collections::HashSet;
+
+use actix_web::{HttpResponse, web};
+use daybook_domain::Incident;
+use daybook_domain::incident::{IncidentCommand, IncidentError, IncidentStatus};
+use daybook_domain::text::{Line, Paragraph, Reason};
+use daybook_http_kit::openapi::CommandHeaders;
+use daybook_http_kit::permission::IncidentWrite;
+use daybook_http_kit::{Allowed, Body, CommandRequest, Problem, position::POSITION};
+use daybook_ledger::commands::{CommandContext, CommandError, CommandResult};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::body::TextOrNumber;
+use crate::answer::ReceiptView;
+use crate::problems::{DomainProblem, invalid, refusal};
+use crate::state::WriteState;
+
+/// Most incidents of one request.
+const MAX_INCIDENTS: usize = 500;
+
+/// Which incidents.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BulkBody {
+    /// Their ids, at most 500.
+    #[schema(value_type = Vec<TextOrNumber>, max_items = 500)]
+    pub incident_ids: Vec<TextOrNumber>,
+    /// Why, or how they were resolved.
+    pub reason: Option<String>,
+}
+
+/// Which incidents, and to whom they go.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BulkAssignBody {
+    /// Their ids, at most 500.
+    #[schema(value_type = Vec<TextOrNumber>, max_items = 500)]
+    pub incident_ids: Vec<TextOrNumber>,
+    /// Id of a person, agent or team.
+    pub assigned_to: TextOrNumber,
+}
+
+/// What became of the incidents, in the order of the request.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct BulkAnswer {
+    /// One an id.
+    pub results: Vec<BulkResult>,
+}
+
+/// What became of one incident.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct BulkResult {
+    /// Its id.
+    pub incident_id: String,
+    /// `resolved`, `escalated`, `assigned` or `triaged`; `skipped` where it was so already; `failed`.
+    #[schema(example = "resolved")]
+    pub status: &'static str,
+    /// Who has it, where it was to be assigned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assigned_to: Option<String>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The stable code of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Proof that it is in the ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<ReceiptView>,
+}
+
+/// Resolve many incidents
+#[utoipa::path(
+    post, path = "/v1/incidents/bulk/resolve", tag = "incidents", operation_id = "resolve_incidents",
+    params(CommandHeaders), request_body = BulkBody,
+    responses((status = 200, description = "One result an incident.", body = BulkAnswer), BulkProblems)
+)]
+pub async fn resolve(
+    caller: Allowed<IncidentWrite>,
+    request: CommandRequest,
+    state: web::Data<WriteState>,
+    body: Body<BulkBody>,
+) -> Result<HttpResponse, Problem> {
+    let resolution = Paragraph::parse_optional("/reason", body.value.reason).map_err(invalid)?;
+    let step = Step { done: "resolved", command: IncidentCommand::Resolve { resolution, root_cause: None } };
+    let bulk = Bulk { caller: &caller, request: &request, state: &state, body: &body.bytes };
+    bulk.carry_out(body.value.incident_ids, &step).await
+}
+
+/// Escalate many incidents
+///
+/// An incident that is escalated already is skipped; `POST /incidents/{id}/escalate` raises it further.
+#[utoipa::path(
+    post, path = "/v1/incidents/bulk/escalate", tag = "incidents", operation_id = "escalate_incidents",
+    params(CommandHeaders), request_body = BulkBody,
+    responses((status = 200, description = "One result an incident.", body = BulkAnswer), BulkProblems)
+)]
+pub async fn escalate(
+    caller: Allowed<IncidentWrite>,
+    request: CommandRequest,
+    state: web::Data<WriteState>,
+    body: Body<BulkBody>,
+) -> Result<HttpResponse, Problem> {
+    let reason = Reason::parse_optional("/reason", body.value.reason).map_err(invalid)?;
+    let step = Step { done: "escalated", command: IncidentCommand::Escalate { reason, to: None } };
+    let bulk = Bulk { caller: &caller, request: &request, state: &state, body: &body.bytes };
+    bulk.carry_out(body.value.incident_ids, &step).await
+}
+
+/// Assign many incidents
+#[utoipa::path(
+    post, path = "/v1/incidents/bulk/assign", tag = "incidents", operation_id = "assign_incidents",
+    params(CommandHeaders), request_body = BulkAssignBody,
+    responses((status = 200, description = "One result an incident.", body = BulkAnswer), BulkProblems)
+)]
+pub async fn assign(
+    caller: Allowed<IncidentWrite>,
+    request: CommandRequest,
+    state: web::Data<WriteState>,
+    body: Body<BulkAssignBody>,
+) -> Result<HttpResponse, Problem> {
+    let assignee = Line::parse("/assigned_to", body.value.assigned_to.into_text()).map_err(invalid)?;
+    let step = Step { done: "assigned", command: IncidentCommand::Assign { assignee: Some(assignee) } };
+    let bulk = Bulk { caller: &caller, request: &request, state: &state, body: &body.bytes };
+    bulk.carry_out(body.value.incident_ids, &step).await
+}
+
+/// Acknowledge many incidents
+#[utoipa::path(
+    post, path = "/v1/incidents/bulk/triage", tag = "incidents", operation_id = "triage_incidents",
+    params(CommandHeaders), request_body = BulkBody,
+    responses((status = 200, description = "One result an incident.", body = BulkAnswer), BulkProblems)
+)]
+pub async fn triage(
+    caller: Allowed<IncidentWrite>,
+    request: CommandRequest,
+    state: web::Data<WriteState>,
+    body: Body<BulkBody>,
+) -> Result<HttpResponse, Problem> {
+    let note = Reason::parse_optional("/reason", body.value.reason).map_err(invalid)?;
+    let step = Step { done: "triaged", command: IncidentCommand::Acknowledge { note } };
+    let bulk = Bulk { caller: &caller, request: &request, state: &state, body: &body.bytes };
+    bulk.carry_out(body.value.incident_ids, &step).await
+}
+
+/// The problems of the request as a whole.
+pub(crate) struct BulkProblems;
+
+impl utoipa::IntoResponses for BulkProblems {
+    fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
+        daybook_http_kit::openapi::problems(&[400, 401, 403, 408, 413, 415, 429, 503])
+    }
+}
+
+/// What is to happen to each, and the word for it.
+struct Step {
+    done: &'static str,
+    command: IncidentCommand,
+}
+
+struct Bulk<'a> {
+    caller: &'a Allowed<IncidentWrite>,
+    request: &'a CommandRequest,
+    state: &'a WriteState,
+    body: &'a [u8],
+}
+
+impl Bulk<'_> {
+    async fn carry_out(&self, ids: Vec<TextOrNumber>, step: &Step) -> Result<HttpResponse, Problem> {
+        if ids.len() > MAX_INCIDENTS {
+            return Err(Problem::invalid("/incident_ids", format!("must be at most {MAX_INCIDENTS}")));
+        }
+        let ids: Vec<String> = ids.into_iter().map(TextOrNumber::into_text).collect();
+        let mut seen = HashSet::new();
+        let mut commands = Vec::with_capacity(ids.len());
+        let mut skipped = HashSet::new();
+        for (index, id) in ids.iter().enumerate() {
+            let context = self.request.item_context(self.caller, self.body, id);
+            if !seen.insert(id.as_str()) || self.is_escalated_already(id, step, &context).await? {
+                skipped.insert(index);
+            } else {
+                commands.push((id.clone(), step.command.clone(), context));
+            }
+        }
+        let mut outcomes = self.state.incidents.execute_many(commands).await.into_iter();
+        let mut results = Vec::with_capacity(ids.len());
+        for (index, id) in ids.into_iter().enumerate() {
+            let outcome = if skipped.contains(&index) { None } else { outcomes.next() };
+            results.push(result(id, step, outcome)?);
+        }
+        let last = results.iter().filter_map(|result| result.receipt.as_ref()).map(|receipt| receipt.position).max();
+        let mut answer = HttpResponse::Ok();
+        if let Some(last) = last {
+            answer.insert_header((POSITION, last));
+        }
+        Ok(answer.json(BulkAnswer { results }))
+    }
+
+    /// Escalating once more would be taken; in bulk it is meant once. A repeat of this very request is not skipped: its
+    /// first answer is given again.
+    async fn is_escalated_already(&self, id: &str, step: &Step, context: &CommandContext) -> Result<bool, Problem> {
+        if !matches!(step.command, IncidentCommand::Escalate { .. }) {
+            return Ok(false);
+        }
+        if let Some(command) = &context.command {
+            let ledger = self.state.incidents.ledger();
+            let known = ledger.store().command(ledger.id(), &command.id).await;
+            if known.map_err(|error| Problem::store_unavailable(&error))?.is_some() {
+                return Ok(false);
+            }
+        }
+        match self.state.incidents.load(id).await {
+            Ok(incident) => Ok(incident.is_some_and(|incident| incident.aggregate.escalation_level() > 0)),
+            // An id that cannot be one fails when its command is carried out.
+            Err(CommandError::Invalid(_)) => Ok(false),
+            Err(error) => Err(refusal(error)),
+        }
+    }
+}
+
+/// `None` is an incident that was skipped. A store that does not answer fails the whole request.
+fn result(id: String, step: &Step, outcome: Option<CommandResult<Incident>>) -> Result<BulkResult, Problem> {
+    let assigned_to = match &step.command {
+        IncidentCommand::Assign { assignee } => assignee.as_ref().map(ToString::to_string),
+        _ => None,
+    };
+    let mut result =
+        BulkResult { incident_id: id, status: "skipped", assigned_to, detail: None, code: None, receipt: None };
+    match outcome {
+        None => {}
+        Some(Ok(outcome)) => {
+            result.status = if outcome.unchanged { "skipped" } else { step.done };
+            result.receipt = Some(ReceiptView::from(&outcome.receipt));
+        }
+        Some(Err(CommandError::Refused(refusal))) if is_so_already(&refusal, step) => {}
+        Some(Err(CommandError::Refused(refusal))) => {
+            result.status = "failed";
+            result.code = Some(DomainProblem::code(&refusal).to_owned());
+            result.detail = Some(refusal.to_string());
+        }
+        Some(Err(error)) => {
+            let problem = refusal(error);
+            if problem.status() >= 500 {
+                return Err(problem);
+            }
+            result.status = "failed";
+            result.code = Some(problem.code().to_owned());
+            result.detail = Some(problem.detail().to_owned());
+        }
+    }
+    if result.status == "failed" {
+        result.assigned_to = None;
+    }
+    Ok(result)
+}
+
+/// True where the refusal means that there was nothing left to do.
+fn is_so_already(refusal: &IncidentError, step: &Step) -> bool {
+    match (refusal, &step.command) {
+        (IncidentError::StatusTransition { from, .. }, IncidentCommand::Resolve { .. }) => {
+            matches!(from, IncidentStatus::Resolved | IncidentStatus::Closed)
+        }
+        (IncidentError::Closed, IncidentCommand::Resolve { .. } | IncidentCommand::Acknowledge { .. }) => true,
+        (IncidentError::StatusTransition { from, .. }, IncidentCommand::Acknowledge { .. }) => {
+            *from != IncidentStatus::Open
+        }
+        (IncidentError::Unchanged { .. }, IncidentCommand::Assign { .. }) => true,
+        (IncidentError::EscalationLimit, IncidentCommand::Escalate { .. }) => true,
+        _ => false,
+    }
+}

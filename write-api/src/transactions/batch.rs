@@ -1,0 +1,394 @@
+//! Many transactions in one request, read and answered as a stream in constant memory.
+//!
+//! Reading, recording and answering run beside each other. Answers wait in a bounded queue for a client that sends
+//! everything before it reads anything; when the queue is full, reading waits. A client that goes away ends the batch
+//! after the chunk that is being recorded.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use actix_web::http::header::CONTENT_ENCODING;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use daybook_domain::Transaction;
+use daybook_domain::transaction::{Record, TransactionCommand};
+use daybook_http_kit::openapi::CommandHeaders;
+use daybook_http_kit::permission::TransactionCreate;
+use daybook_http_kit::{Allowed, CommandRequest, FieldError, Principal, Problem, json, new_id};
+use daybook_ledger::commands::{CommandContext, CommandError, CommandResult, Commands, Outcome};
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+use utoipa::ToSchema;
+
+use super::body::RecordBody;
+use crate::answer::ReceiptView;
+use crate::problems::refusal;
+use crate::splitter::{Item, MAX_ITEM_BYTES, Separation, Splitter};
+use crate::state::{TRIES, WriteState};
+
+/// Most characters of an id that is repeated in a refusal.
+const MAX_ID_CHARACTERS: usize = 200;
+/// Items that are recorded together.
+const CHUNK: usize = 500;
+/// Chunks of answers that may wait for the client.
+const WAITING_CHUNKS: usize = 128;
+/// A client that pauses this long is answered what it has sent.
+const PAUSE: Duration = Duration::from_millis(50);
+/// A client that pauses this long has gone.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// What became of one item.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ItemAnswer {
+    /// Number of the line, or of the element of the array, from 1.
+    pub line: u64,
+    /// `created`, `unchanged` or `refused`.
+    #[schema(example = "created")]
+    pub status: &'static str,
+    /// The transaction's id, where it could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<String>,
+    /// Proof that it is in the ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<ReceiptView>,
+    /// True where this is the answer to an earlier batch with the same `Idempotency-Key`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub replayed: bool,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<ItemProblem>,
+}
+
+/// Why an item was refused.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ItemProblem {
+    /// Stable dotted code.
+    pub code: String,
+    /// In words.
+    pub detail: String,
+    /// What exactly is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+}
+
+/// The last line.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SummaryLine {
+    /// The figures.
+    pub summary: Summary,
+}
+
+/// How the batch went.
+#[derive(Debug, Default, Clone, Serialize, ToSchema)]
+pub struct Summary {
+    /// Items answered.
+    pub lines: u64,
+    /// Newly recorded.
+    pub created: u64,
+    /// Recorded before with the same content.
+    pub unchanged: u64,
+    /// Refused.
+    pub refused: u64,
+    /// False where the body broke off or could not be told apart; the last refused line says why.
+    pub complete: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl From<Problem> for ItemProblem {
+    fn from(problem: Problem) -> Self {
+        Self { code: problem.code().to_owned(), detail: problem.detail().to_owned(), errors: problem.errors().to_vec() }
+    }
+}
+
+/// Record many transactions
+///
+/// Reads NDJSON or a JSON array of any length as a stream, and answers one NDJSON line an item, in order, as they are
+/// recorded; the last line is `{"summary": {…}}`. An item that is refused does not stop the others. An item has at most
+/// 256 KiB. With an `Idempotency-Key` the whole batch can be repeated. Clients that send everything before they read
+/// get their answers as long as those have room in a queue of 64,000 items; larger batches read while they send.
+#[utoipa::path(
+    post, path = "/v1/transactions/batch", tag = "transactions", operation_id = "record_transactions",
+    params(CommandHeaders),
+    request_body(content(
+        (RecordBody = "application/x-ndjson"), (RecordBody = "application/jsonl"), (Vec<RecordBody> = "application/json")
+    )),
+    responses(
+        (status = 200, description = "One line an item, and the summary.", content_type = "application/x-ndjson",
+            body = ItemAnswer),
+        (status = 400, description = "A header cannot be read.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 401, description = "Nobody known is asking.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 403, description = "The caller lacks the permission.", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 415, description = "Neither NDJSON nor a JSON array.", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub async fn record_batch(
+    caller: Allowed<TransactionCreate>,
+    command: CommandRequest,
+    request: HttpRequest,
+    state: web::Data<WriteState>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    json::check_content_encoding(&request)?;
+    let separation = match json::media_type(&request).as_deref() {
+        Some("application/x-ndjson" | "application/jsonl" | "application/ndjson") => Separation::Lines,
+        Some("application/json") => Separation::Array,
+        _ => {
+            return Err(Problem::unsupported_media_type("application/x-ndjson, application/jsonl or application/json"));
+        }
+    };
+    let (answers, waiting) = mpsc::channel(WAITING_CHUNKS);
+    let batch = Batch {
+        state: state.get_ref().clone(),
+        principal: caller.principal().clone(),
+        command: command.clone(),
+        answers,
+        summary: Summary::default(),
+        recording: None,
+    };
+    let context = command.request().clone();
+    actix_web::rt::spawn(async move { context.scope(batch.run(payload, separation)).await }.in_current_span());
+    let lines = futures::stream::unfold(waiting, |mut waiting| async move {
+        waiting.recv().await.map(|lines: Bytes| (Ok::<_, actix_web::Error>(lines), waiting))
+    });
+    Ok(HttpResponse::Ok()
+        .content_type("application/x-ndjson")
+        // Compression would hold lines back.
+        .insert_header((CONTENT_ENCODING, "identity"))
+        .streaming(lines))
+}
+
+/// The client has gone.
+struct Gone;
+
+struct Batch {
+    state: WriteState,
+    principal: Principal,
+    command: CommandRequest,
+    answers: mpsc::Sender<Bytes>,
+    summary: Summary,
+    /// The chunk that is being recorded. A task of its own: it ends even if the client goes away.
+    recording: Option<JoinHandle<Vec<ItemAnswer>>>,
+}
+
+impl Batch {
+    async fn run(mut self, mut payload: web::Payload, separation: Separation) {
+        let mut splitter = Splitter::new(separation);
+        let read = self.read(&mut payload, &mut splitter).await;
+        let Ok(fault) = read else {
+            tracing::info!(lines = self.summary.lines, "the client of a batch went away");
+            return;
+        };
+        self.summary.complete = fault.is_none();
+        if let Some(problem) = fault
+            && self.answer(vec![refused(splitter.number(), None, problem)]).await.is_err()
+        {
+            return;
+        }
+        let line = SummaryLine { summary: self.summary.clone() };
+        // Nobody is left to hear of a client that does not.
+        let _ = self.answers.send(ndjson(&[line])).await;
+    }
+
+    /// Reads to the end. Answers what is wrong with the stream, if anything is.
+    async fn read(&mut self, payload: &mut web::Payload, splitter: &mut Splitter) -> Result<Option<Problem>, Gone> {
+        let mut found = Vec::new();
+        let mut silence = Duration::ZERO;
+        let fault = loop {
+            match tokio::time::timeout(PAUSE, payload.next()).await {
+                Err(_) if silence >= SILENCE => {
+                    break Some(Problem::new(408, "request.timeout", "the body took too long to arrive"));
+                }
+                Err(_) => {
+                    silence += PAUSE;
+                    self.record(std::mem::take(&mut found)).await?;
+                    self.settle().await?;
+                }
+                Ok(Some(Ok(bytes))) => {
+                    silence = Duration::ZERO;
+                    let split = splitter.feed(&bytes, &mut found);
+                    while found.len() >= CHUNK {
+                        let rest = found.split_off(CHUNK);
+                        self.record(std::mem::replace(&mut found, rest)).await?;
+                    }
+                    if let Err(broken) = split {
+                        break Some(Problem::bad_request("request.malformed", broken.to_string()));
+                    }
+                }
+                Ok(Some(Err(error))) => break Some(json::payload_problem(&error)),
+                Ok(None) => {
+                    let ended = splitter.finish(&mut found);
+                    break ended.err().map(|broken| Problem::bad_request("request.malformed", broken.to_string()));
+                }
+            }
+        };
+        self.record(found).await?;
+        self.settle().await?;
+        Ok(fault)
+    }
+
+    /// Waits for the chunk before, then starts recording this one.
+    async fn record(&mut self, items: Vec<Item>) -> Result<(), Gone> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        self.settle().await?;
+        let plans = items.into_iter().map(|item| self.plan(item)).collect();
+        self.recording = Some(tokio::spawn(record_chunk(self.state.transactions.clone(), plans).in_current_span()));
+        Ok(())
+    }
+
+    /// Waits for the chunk that is being recorded and answers it.
+    async fn settle(&mut self) -> Result<(), Gone> {
+        let Some(recording) = self.recording.take() else {
+            return if self.answers.is_closed() { Err(Gone) } else { Ok(()) };
+        };
+        match recording.await {
+            Ok(answers) => self.answer(answers).await,
+            Err(error) => {
+                tracing::error!(%error, "a chunk of a batch failed");
+                Err(Gone)
+            }
+        }
+    }
+
+    async fn answer(&mut self, answers: Vec<ItemAnswer>) -> Result<(), Gone> {
+        for answer in &answers {
+            self.summary.lines += 1;
+            match answer.status {
+                "created" => self.summary.created += 1,
+                "unchanged" => self.summary.unchanged += 1,
+                _ => self.summary.refused += 1,
+            }
+        }
+        self.answers.send(ndjson(&answers)).await.map_err(|_| Gone)
+    }
+
+    fn plan(&self, item: Item) -> Plan {
+        let Some(bytes) = item.bytes else {
+            return Plan::Refused(refused(item.number, None, Problem::too_large(MAX_ITEM_BYTES)));
+        };
+        let body = match json::parse::<RecordBody>(&bytes) {
+            Ok(body) => body,
+            Err(problem) => return Plan::Refused(refused(item.number, id_of(&bytes), problem)),
+        };
+        let id = body.transaction_id.clone();
+        let context = self.command.item_context(&self.principal, &bytes, &item.number.to_string());
+        let record = self.state.now().and_then(|received_at| body.command(new_id("txn", &context), received_at));
+        match record {
+            Ok(record) => Plan::Record(item.number, Box::new((record, context))),
+            Err(problem) => Plan::Refused(refused(item.number, id.map(shortened), problem)),
+        }
+    }
+}
+
+/// What is to be done with an item.
+enum Plan {
+    Record(u64, Box<(Record, CommandContext)>),
+    Refused(ItemAnswer),
+}
+
+/// Records the first item of each transaction together, then the few that name one of these again, in order: whether
+/// such an item repeats its transaction or contradicts it is known when the first is in the ledger.
+async fn record_chunk(transactions: Commands<Transaction>, plans: Vec<Plan>) -> Vec<ItemAnswer> {
+    let mut seen = HashSet::new();
+    let mut together = Vec::with_capacity(plans.len());
+    let mut is_first = Vec::with_capacity(plans.len());
+    for plan in &plans {
+        is_first.push(match plan {
+            Plan::Record(_, planned) if seen.insert(planned.0.transaction_id.clone()) => {
+                let (id, command) = command(&planned.0);
+                together.push((id, command, planned.1.clone()));
+                true
+            }
+            _ => false,
+        });
+    }
+    let mut results = transactions.execute_many(together).await.into_iter();
+    let mut answers = Vec::with_capacity(plans.len());
+    for (plan, is_first) in plans.into_iter().zip(is_first) {
+        answers.push(match plan {
+            Plan::Refused(answer) => answer,
+            Plan::Record(number, planned) => {
+                let (record, context) = *planned;
+                let (id, command) = command(&record);
+                let result = match is_first.then(|| results.next()).flatten() {
+                    // Somebody else recorded it in this moment: perhaps the very same.
+                    Some(Err(CommandError::Conflict { .. })) | None => {
+                        transactions.execute_with_retry(&id, command, context, TRIES).await
+                    }
+                    Some(result) => result,
+                };
+                item_answer(number, id, result)
+            }
+        });
+    }
+    answers
+}
+
+/// The id of an item that is JSON but not a transaction.
+fn id_of(bytes: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Identified {
+        transaction_id: String,
+    }
+    let item: Identified = serde_json::from_slice(bytes).ok()?;
+    Some(shortened(item.transaction_id))
+}
+
+/// An id that is too long to be one is not repeated in full.
+fn shortened(id: String) -> String {
+    id.chars().take(MAX_ID_CHARACTERS).collect()
+}
+
+fn command(record: &Record) -> (String, TransactionCommand) {
+    (record.transaction_id.to_string(), TransactionCommand::Record(Box::new(record.clone())))
+}
+
+fn item_answer(line: u64, id: String, result: CommandResult<Transaction>) -> ItemAnswer {
+    match result {
+        Ok(Outcome { id, receipt, unchanged, replayed, .. }) => ItemAnswer {
+            line,
+            status: if unchanged { "unchanged" } else { "created" },
+            transaction_id: Some(id),
+            receipt: Some(ReceiptView::from(&receipt)),
+            replayed,
+            problem: None,
+        },
+        Err(error) => refused(line, Some(id), refusal(error)),
+    }
+}
+
+fn refused(line: u64, transaction_id: Option<String>, problem: Problem) -> ItemAnswer {
+    ItemAnswer {
+        line,
+        status: "refused",
+        transaction_id,
+        receipt: None,
+        replayed: false,
+        problem: Some(ItemProblem::from(problem)),
+    }
+}
+
+fn ndjson<T: Serialize>(lines: &[T]) -> Bytes {
+    let mut text = Vec::with_capacity(lines.len() * 256);
+    for line in lines {
+        match serde_json::to_vec(line) {
+            Ok(json) => {
+                text.extend_from_slice(&json);
+                text.push(b'\n');
+            }
+            Err(error) => tracing::error!(%error, "an answer of a batch could not be written"),
+        }
+    }
+    Bytes::from(text)
+}
