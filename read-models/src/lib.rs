@@ -3,6 +3,7 @@
 pub mod amounts;
 pub mod audit_trail;
 pub mod db;
+pub mod figures;
 pub mod incidents;
 pub mod page;
 pub mod positions;

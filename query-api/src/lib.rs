@@ -1,0 +1,60 @@
+#![doc = include_str!("../README.md")]
+
+pub mod answer;
+pub mod audit_trail;
+pub mod docs;
+pub mod entry_view;
+pub mod freshness;
+pub mod health;
+pub mod incidents;
+pub mod ledgers;
+pub mod live;
+mod openapi;
+pub mod parameters;
+pub mod projections;
+pub mod roles;
+pub mod state;
+pub mod statistics;
+pub mod time;
+pub mod transactions;
+pub mod updates;
+
+use actix_web::web::{self, ServiceConfig};
+
+pub use docs::docs;
+pub use live::LiveStreams;
+pub use openapi::openapi;
+pub use state::{ProjectionControl, ProjectorState, ProjectorStatus, QueryState, RebuildRefused};
+
+/// Mounts every query. Call it once for the root and once inside the scope `/v1`; both are the same API.
+///
+/// Expects `web::Data<QueryState>`, the app of [`daybook_http_kit::app()`], and `web::Data<Telemetry>` for the metrics.
+/// Each route has its method as a guard, so that another crate may register other methods on the same path.
+pub fn configure(app: &mut ServiceConfig) {
+    app.route("", web::get().to(health::about))
+        .route("/", web::get().to(health::about))
+        .route("/health", web::get().to(health::health))
+        .route("/health/live", web::get().to(health::live))
+        .route("/health/ready", web::get().to(health::ready))
+        .route("/metrics", web::get().to(health::metrics))
+        .route("/auth/roles", web::get().to(roles::list))
+        .route("/auth/me/permissions", web::get().to(roles::own))
+        .route("/transactions", web::get().to(transactions::list))
+        .route("/transactions/{transaction_id}", web::get().to(transactions::get))
+        .route("/incidents", web::get().to(incidents::list))
+        .route("/incidents/{incident_id}", web::get().to(incidents::get))
+        .route("/incidents/{incident_id}/timeline", web::get().to(incidents::timeline))
+        .route("/audit-trail", web::get().to(audit_trail::list))
+        .route("/api/audit_trail", web::get().to(audit_trail::predecessor_list))
+        .route("/stats/summary", web::get().to(statistics::summary))
+        .route("/stats/transactions", web::get().to(statistics::transactions))
+        .route("/stats/incidents", web::get().to(statistics::incidents))
+        .route("/ledgers", web::get().to(ledgers::list))
+        .route("/ledgers/{ledger_id}/head", web::get().to(ledgers::head))
+        .route("/ledgers/{ledger_id}/entries", web::get().to(ledgers::entries))
+        .route("/ledgers/{ledger_id}/entries/{position}", web::get().to(ledgers::entry))
+        .route("/ledgers/{ledger_id}/streams/{stream_type}/{stream_id}", web::get().to(ledgers::stream))
+        .route("/stream", web::get().to(updates::stream))
+        .route("/projections", web::get().to(projections::list))
+        .route("/projections/{name}/rebuild", web::post().to(projections::rebuild));
+}

@@ -1,0 +1,173 @@
+//! The OpenAPI document of this crate's operations, generated from the handlers.
+//!
+//! What every operation has in common (problems, the position headers, security) is added here once, so that no handler
+//! can forget it.
+
+use actix_web::http::StatusCode;
+use daybook_http_kit::Problem;
+use daybook_http_kit::problem::PROBLEM_JSON;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi, Ref, RefOr, SecurityRequirement};
+use utoipa::{Modify, OpenApi as _};
+
+use crate::{
+    audit_trail, entry_view, health, incidents, ledgers, projections, roles, statistics, transactions, updates,
+};
+
+/// Tags of the operations that answer from read models.
+const READ_MODEL_TAGS: [&str; 4] = ["transactions", "incidents", "audit trail", "statistics"];
+/// The operations that answer for ids that nobody has used: an incident without a timeline has an empty one.
+const WITHOUT_404: [&str; 1] = ["get_incident_timeline"];
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Daybook",
+        description = "An append-only, verifiable ledger of financial operations, and what can be read from it. \
+            Every path also answers without the prefix `/v1`. Errors are RFC 9457 problems. Times are RFC 3339 UTC with \
+            microseconds; amounts are decimal strings.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    paths(
+        transactions::list, transactions::get,
+        incidents::list, incidents::get, incidents::timeline,
+        audit_trail::list, audit_trail::predecessor_list,
+        statistics::summary, statistics::transactions, statistics::incidents,
+        ledgers::list, ledgers::head, ledgers::entries, ledgers::entry, ledgers::stream,
+        updates::stream,
+        projections::list, projections::rebuild,
+        health::about, health::health, health::live, health::ready, health::metrics,
+        roles::list, roles::own,
+    ),
+    components(schemas(Problem, daybook_http_kit::FieldError, entry_view::EntryView)),
+    tags(
+        (name = "transactions", description = "Transactions as the ledger leaves them"),
+        (name = "incidents", description = "Incidents and how they were dealt with"),
+        (name = "audit trail", description = "Who did what, in words"),
+        (name = "statistics", description = "Figures, each with a link to the records behind it"),
+        (name = "ledger", description = "Entries with their exact bytes, and heads to compare with"),
+        (name = "live", description = "What happens, as it happens"),
+        (name = "projections", description = "The read models: how far they are, and building them anew"),
+        (name = "identity", description = "Roles and permissions"),
+        (name = "health", description = "Is it there, and can it answer?"),
+    ),
+    modifiers(&Common)
+)]
+struct Document;
+
+/// The document of this crate's operations. Merge the other API's into it for the whole.
+pub fn openapi() -> OpenApi {
+    Document::openapi()
+}
+
+struct Common;
+
+impl Modify for Common {
+    fn modify(&self, document: &mut OpenApi) {
+        env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
+        security(document);
+        for (path, item) in &mut document.paths.paths {
+            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+                complete(path, operation);
+            }
+        }
+    }
+}
+
+/// An operator's token, or the development headers where they are switched on.
+fn security(document: &mut OpenApi) {
+    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The operator's token")).build();
+    let header = |name: &str, description: &str| {
+        RefOr::T(SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, description))))
+    };
+    let components = document.components.get_or_insert_default();
+    components.security_schemes.extend([
+        ("operator_token".to_owned(), RefOr::T(SecurityScheme::Http(token))),
+        (
+            "development_email".to_owned(),
+            header("x-user-email", "Under development authentication only: an e-mail address"),
+        ),
+        ("development_role".to_owned(), header("x-user-role", "Under development authentication only: a role")),
+    ]);
+    let none: [&str; 0] = [];
+    let developer = SecurityRequirement::new("development_email", none).add("development_role", none);
+    document.security = Some(vec![SecurityRequirement::new("operator_token", none), developer]);
+}
+
+/// Adds what follows from an operation's path, parameters, tag and security.
+fn complete(path: &str, operation: &mut Operation) {
+    let named = operation.operation_id.clone().unwrap_or_default();
+    let has_id = path.contains('{') && !WITHOUT_404.contains(&named.as_str());
+    let is_public = operation.security.is_some();
+    let reads_model = operation.tags.iter().flatten().any(|tag| READ_MODEL_TAGS.contains(&tag.as_str()));
+    if reads_model {
+        let at_least = ParameterBuilder::new()
+            .name("Daybook-At-Least")
+            .parameter_in(ParameterIn::Header)
+            .description(Some("Wait, 5 seconds at most, until the read model has seen this position"))
+            .schema(Some(position_schema()))
+            .build();
+        operation.parameters.get_or_insert_default().push(RefOr::T(at_least));
+    }
+    if reads_model || operation.tags.iter().flatten().any(|tag| tag == "ledger") {
+        position_header(operation);
+    }
+    let has_parameters = operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
+    let mut problem = |status: &str, description: &str| {
+        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem_response(status, description));
+    };
+    if has_parameters {
+        problem("400", "A parameter is unknown or not what it should be; `errors` names it");
+    }
+    if !is_public {
+        problem("401", "Nobody is known to be asking");
+        problem("403", "A permission is missing; `missing_permission` names it");
+        problem("503", "The store does not answer, or the read model has not seen the position asked for");
+    }
+    if has_id {
+        problem("404", "There is no such thing");
+    }
+    if named == "rebuild_projection" {
+        problem("409", "It is being rebuilt already");
+    }
+}
+
+fn position_schema() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).examples([serde_json::json!(41)])
+}
+
+fn position_header(operation: &mut Operation) {
+    let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") else { return };
+    let header = HeaderBuilder::new()
+        .schema(Some(position_schema()))
+        .description(Some("The last position that the answer takes into account"))
+        .build();
+    response.headers.insert("Daybook-Position".to_owned(), RefOr::T(header));
+}
+
+fn problem_response(status: &str, description: &str) -> RefOr<utoipa::openapi::Response> {
+    let code = match status {
+        "400" => "request.invalid_parameter",
+        "401" => "identity.required",
+        "403" => "permission.denied",
+        "404" => "request.not_found",
+        "409" => "request.conflict",
+        _ => "store.unavailable",
+    };
+    let status = StatusCode::from_bytes(status.as_bytes()).unwrap_or_default();
+    let example = serde_json::json!({
+        "type": format!("/problems/{code}"),
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "detail": description,
+        "code": code,
+        "request_id": "0193f3a17c007000800000000000002a",
+    });
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).example(Some(example)).build();
+    RefOr::T(ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build())
+}

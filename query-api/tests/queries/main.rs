@@ -1,0 +1,19 @@
+//! Every query against a real ledger and real read tables in a fresh folder.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a failed unwrap is a failed test"
+)]
+
+mod audit;
+mod document;
+mod figures;
+mod hostile;
+mod incidents;
+mod ledger;
+mod live;
+mod operations;
+mod transactions;
+mod world;
