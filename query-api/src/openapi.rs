@@ -30,8 +30,7 @@ const WITHOUT_404: [&str; 1] = ["get_incident_timeline"];
         title = "Daybook",
         description = "An append-only, verifiable ledger of financial operations, and what can be read from it. \
             Every path also answers without the prefix `/v1`. Errors are RFC 9457 problems. Times are RFC 3339 UTC with \
-            microseconds; amounts are decimal strings.",
-        license(name = "Apache-2.0", identifier = "Apache-2.0")
+            microseconds; amounts are decimal strings."
     ),
     paths(
         transactions::list, transactions::get,

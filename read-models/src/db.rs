@@ -148,6 +148,8 @@ async fn sqlite_pool(url: &str, pragmas: &'static str, connections: u32) -> Resu
     let pool = AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(30))
+        // Projectors take turns on the one writing connection: waiting for it is no sign of trouble.
+        .acquire_slow_threshold(Duration::from_secs(30))
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)

@@ -10,7 +10,7 @@ use crate::transactions::{self, batch};
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Daybook", description = "Commands and queries of Daybook.", license(name = "Apache-2.0")),
+    info(title = "Daybook", description = "Commands and queries of Daybook."),
     paths(
         transactions::handlers::record,
         transactions::batch::record_batch,

@@ -1,0 +1,50 @@
+//! The subcommands, one a file.
+
+pub mod adopt;
+pub mod demo;
+pub mod import;
+pub mod load_test;
+pub mod openapi;
+pub mod projections;
+pub mod replay;
+pub mod seed;
+pub mod serve;
+pub mod status;
+pub mod verify;
+
+use crate::cli::{Cli, Command};
+use crate::settings::Settings;
+
+/// How a command that could run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should: exit code 0.
+    Good,
+    /// Something that was looked at is not as it should be: exit code 1.
+    CheckFailed,
+}
+
+impl Outcome {
+    /// Good if so.
+    pub fn good_if(good: bool) -> Self {
+        if good { Self::Good } else { Self::CheckFailed }
+    }
+}
+
+/// Carries out what the command line says.
+pub async fn run(cli: Cli) -> anyhow::Result<Outcome> {
+    let settings = Settings::resolve(cli.global.store, cli.global.config.as_deref(), cli.global.json)?;
+    match cli.command {
+        Command::Demo(arguments) => demo::run(&settings, arguments).await,
+        Command::Serve(arguments) => serve::run(&settings, arguments).await,
+        Command::Import(arguments) => import::run(&settings, arguments).await,
+        Command::Seed(arguments) => seed::run(&settings, arguments).await,
+        Command::Replay(arguments) => replay::run(&settings, arguments).await,
+        Command::Verify(arguments) => verify::run(&settings, arguments).await,
+        Command::Projections(arguments) => projections::run(&settings, arguments).await,
+        Command::Status => status::run(&settings).await,
+        Command::Openapi => openapi::run(),
+        Command::LoadTest(arguments) => load_test::run(&settings, arguments).await,
+        Command::Adopt(arguments) => adopt::run(&settings, arguments).await,
+    }
+}

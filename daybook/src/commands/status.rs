@@ -1,0 +1,170 @@
+//! `daybook status`: what is there, how far everything is, and whether a server runs.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use daybook_projections::status_from_db;
+use daybook_query_api::time::rfc3339;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::commands::{Outcome, projections};
+use crate::output;
+use crate::runtime::discovery::{self, ServerDescription};
+use crate::runtime::store::Location;
+use crate::settings::Settings;
+
+/// All of it.
+#[derive(Debug, Serialize)]
+struct Status {
+    store: &'static str,
+    location: String,
+    data: PathBuf,
+    server: Option<ServerDescription>,
+    ledgers: Vec<Value>,
+    projectors: Vec<Value>,
+    reactors: Vec<Value>,
+    files: Vec<FileSize>,
+}
+
+#[derive(Debug, Serialize)]
+struct FileSize {
+    file: String,
+    bytes: u64,
+}
+
+/// Shows it. Exit code 1 where a projector or reactor stands still.
+pub async fn run(settings: &Settings) -> anyhow::Result<Outcome> {
+    let status = look(settings).await?;
+    let stands_still = |item: &Value| item.get("error").is_some_and(|error| !error.is_null());
+    let good = !status.projectors.iter().chain(&status.reactors).any(stands_still);
+    if settings.json {
+        output::json(&status)?;
+    } else {
+        print(&status)?;
+    }
+    Ok(Outcome::good_if(good))
+}
+
+async fn look(settings: &Settings) -> anyhow::Result<Status> {
+    let location = Location::of(settings);
+    let store = location.open_for_reading().await?;
+    let mut ledgers = Vec::new();
+    let mut projectors = Vec::new();
+    let read_tables = location.open_read_tables_for_reading().await?;
+    for ledger in store.ledgers().await.context("the ledgers cannot be listed")? {
+        let head = store.head(&ledger).await.with_context(|| format!("the ledger {ledger} cannot be read"))?;
+        if let Some(db) = &read_tables {
+            for projector in status_from_db(db, ledger.as_str(), head.size).await? {
+                projectors.push(json!({
+                    "name": projector.name,
+                    "ledger_id": projector.ledger_id,
+                    "position": projector.position,
+                    "lag": projector.lag_entries,
+                    "updated_at": projector.last_progress_at.map(rfc3339),
+                    "rebuild_position": projector.rebuild.map(|rebuild| rebuild.position),
+                    "rebuild_target": projector.rebuild.map(|rebuild| rebuild.target),
+                    "error": projector.error,
+                }));
+            }
+        }
+        ledgers.push(json!({
+            "ledger_id": head.ledger_id,
+            "size": head.size,
+            "hash": head.hash,
+            "root": head.root,
+            "recorded_at": rfc3339(head.recorded_at),
+        }));
+    }
+    let reactors = match &read_tables {
+        Some(db) => daybook_reactors::status(db).await?,
+        None => Vec::new(),
+    };
+    let reactors = reactors
+        .into_iter()
+        .map(|reactor| {
+            let size = ledgers
+                .iter()
+                .find(|ledger| ledger.get("ledger_id").and_then(Value::as_str) == Some(reactor.ledger_id.as_str()))
+                .and_then(|ledger| ledger.get("size").and_then(Value::as_u64))
+                .unwrap_or(0);
+            json!({
+                "name": reactor.name,
+                "ledger_id": reactor.ledger_id,
+                "position": reactor.position,
+                "lag": size.saturating_sub(reactor.position),
+                "updated_at": rfc3339(reactor.updated_at),
+                "error": reactor.error,
+            })
+        })
+        .collect();
+    Ok(Status {
+        store: store.kind(),
+        location: location.describe(),
+        data: settings.data.clone(),
+        server: discovery::find(&settings.data).await,
+        ledgers,
+        projectors,
+        reactors,
+        files: files(&location),
+    })
+}
+
+fn files(location: &Location) -> Vec<FileSize> {
+    [location.ledger_file(), location.read_file()]
+        .into_iter()
+        .flatten()
+        .flat_map(|file| {
+            let log = PathBuf::from(format!("{}-wal", file.display()));
+            [file, log]
+        })
+        .filter_map(|file| {
+            let bytes = std::fs::metadata(&file).ok()?.len();
+            Some(FileSize { file: file.display().to_string(), bytes })
+        })
+        .collect()
+}
+
+fn print(status: &Status) -> anyhow::Result<()> {
+    output::line(format!("store    {}", status.location))?;
+    match &status.server {
+        Some(server) => output::line(format!(
+            "server   {} (process {}, since {}, roles {})",
+            server.url,
+            server.pid,
+            server.started_at,
+            server.roles.join(",")
+        ))?,
+        None => output::line(format!("server   none on {}", status.data.display()))?,
+    }
+    for file in &status.files {
+        output::line(format!("file     {} ({})", file.file, output::bytes(file.bytes)))?;
+    }
+    for ledger in &status.ledgers {
+        let text = |name: &str| ledger.get(name).and_then(Value::as_str).unwrap_or("-");
+        let size = ledger.get("size").and_then(Value::as_u64).unwrap_or(0);
+        output::line(format!(
+            "ledger   {}: {} entries, the last at {}\n         hash {}\n         root {}",
+            text("ledger_id"),
+            output::count(size),
+            text("recorded_at"),
+            text("hash"),
+            text("root")
+        ))?;
+    }
+    if status.ledgers.is_empty() {
+        output::line("ledger   none has entries yet")?;
+    }
+    let mut all = status.projectors.clone();
+    all.extend(status.reactors.iter().cloned().map(|mut reactor| {
+        if let Some(fields) = reactor.as_object_mut() {
+            fields.insert("state".to_owned(), "reactor".into());
+        }
+        reactor
+    }));
+    if !all.is_empty() {
+        output::line("")?;
+        output::line(projections::as_table(&Value::Array(all)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Talking to a running server, with the operator's token.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::Value;
+
+use crate::runtime::{discovery, token};
+use crate::settings::Settings;
+
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Longest silence within an answer.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// A client of one server. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: Option<String>,
+}
+
+impl Client {
+    /// A client of the server at `base`.
+    pub fn new(base: &str, token: Option<String>) -> anyhow::Result<Self> {
+        let base = base.trim_end_matches('/');
+        if !base.starts_with("http://") {
+            bail!("{base:?} is not an http:// URL (for TLS, talk to the server through a proxy on this machine)");
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .read_timeout(SILENCE)
+            .no_proxy()
+            .build()
+            .context("the HTTP client cannot be made")?;
+        Ok(Self { http, base: base.to_owned(), token })
+    }
+
+    /// The server named by `url`, else the one that runs on the data folder, else `None`.
+    pub async fn find(settings: &Settings, url: Option<&str>, flag: Option<String>) -> anyhow::Result<Option<Self>> {
+        let token = settings.operator_token(flag).or_else(|| token::read_token(&settings.data));
+        if let Some(url) = url {
+            return Self::new(url, token).map(Some);
+        }
+        match discovery::find(&settings.data).await {
+            Some(server) => Self::new(&server.url, token).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The server's address.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// A request to `path`, authenticated.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Sends; anything but a success is an error in the server's own words.
+    pub async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let answer = request.send().await.with_context(|| format!("cannot reach the server at {}", self.base))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap_or_default();
+        let detail = body.get("detail").and_then(Value::as_str).unwrap_or("no explanation");
+        let hint = if status.as_u16() == 401 {
+            " (set DAYBOOK_OPERATOR_TOKEN, or point --data at the server's data folder)"
+        } else {
+            ""
+        };
+        Err(anyhow!("the server at {} answered {status}: {detail}{hint}", self.base))
+    }
+
+    /// GET of JSON.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let answer = self.send(self.request(Method::GET, path)).await?;
+        answer.json().await.with_context(|| format!("the answer of the server at {} is not JSON", self.base))
+    }
+}

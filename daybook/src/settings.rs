@@ -1,0 +1,312 @@
+//! Configuration. Each value comes from a flag, else from the environment, else from the TOML file, else from its default.
+//!
+//! The same structs are read from all of them: clap reads flags and environment, serde the file. `docs/configuration.md`
+//! lists every value.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use clap::{ArgAction, Args, ValueEnum};
+use daybook_ledger::LedgerId;
+use rust_decimal::Decimal;
+use serde::Deserialize;
+
+use crate::runtime::roles::Roles;
+
+/// Where data is unless said otherwise.
+const DEFAULT_DATA: &str = "daybook-data";
+/// Where the server listens unless said otherwise.
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+/// Amounts above this open an incident unless said otherwise, in units of the transaction's currency.
+const DEFAULT_THRESHOLD: Decimal = Decimal::from_parts(100_000, 0, 0, false, 0);
+/// Name of the configuration file in the data folder.
+const FILE_NAME: &str = "daybook.toml";
+/// Fewest bytes of an operator's token: a shorter one can be guessed.
+const MIN_TOKEN_BYTES: usize = 16;
+/// Most worker threads of the HTTP server.
+const MAX_WORKERS: usize = 256;
+
+/// Which store. Every command takes these.
+#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+#[serde(default)]
+pub struct StoreOptions {
+    /// Folder of the embedded store, the token and the server's address [default: daybook-data]
+    #[arg(long, global = true, value_name = "DIR", env = "DAYBOOK_DATA", help_heading = "Store")]
+    pub data: Option<PathBuf>,
+    /// Keep ledger and read tables in this PostgreSQL instead of in the data folder
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "DAYBOOK_DATABASE_URL",
+        hide_env_values = true,
+        help_heading = "Store"
+    )]
+    pub database_url: Option<String>,
+    /// Id of the ledger [default: main]
+    #[arg(long, global = true, value_name = "ID", env = "DAYBOOK_LEDGER", help_heading = "Store")]
+    pub ledger: Option<LedgerId>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How the server runs. `serve` and `demo` take these.
+#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+#[serde(default)]
+pub struct ServerOptions {
+    /// Address and port; port 0 takes a free one and prints it [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", env = "DAYBOOK_LISTEN")]
+    pub listen: Option<String>,
+    /// What this process does: all, or some of write,query,project,react [default: all]
+    #[arg(long, env = "DAYBOOK_ROLES")]
+    pub roles: Option<Roles>,
+    /// The operator's bearer token, at least 16 bytes; without it one is made and kept in <DIR>/operator.token
+    #[arg(long, value_name = "TOKEN", env = "DAYBOOK_OPERATOR_TOKEN", hide_env_values = true)]
+    pub operator_token: Option<String>,
+    /// Key that turns e-mail addresses into opaque ids; the same for all processes on one database. Without it one is made and
+    /// kept in <DIR>/actor.key
+    #[arg(long, value_name = "KEY", env = "DAYBOOK_ACTOR_KEY", hide_env_values = true)]
+    pub actor_key: Option<String>,
+    /// Believe the headers x-user-email and x-user-role. For development: refused unless listening on loopback
+    #[arg(
+        long,
+        env = "DAYBOOK_DEV_AUTH",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub dev_auth: Option<bool>,
+    /// A transaction whose amount exceeds this opens an incident, whatever its currency [default: 100000]
+    #[arg(long, value_name = "AMOUNT", env = "DAYBOOK_LARGE_TRANSACTION_THRESHOLD")]
+    #[serde(deserialize_with = "decimal")]
+    pub large_transaction_threshold: Option<Decimal>,
+    /// How log lines on standard error look [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT", env = "DAYBOOK_LOG")]
+    pub log: Option<LogFormat>,
+    /// Threads that answer HTTP requests [default: one a processor]
+    #[arg(long, value_name = "N", env = "DAYBOOK_WORKERS")]
+    pub workers: Option<usize>,
+}
+
+/// A decimal from a TOML string or whole number. Not from a float: 0.1 is none.
+fn decimal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a whole number, or a decimal number in quotation marks")]
+    enum Number {
+        Whole(i64),
+        Text(String),
+    }
+    match Number::deserialize(deserializer)? {
+        Number::Whole(number) => Ok(Some(Decimal::from(number))),
+        Number::Text(text) => text.parse().map(Some).map_err(serde::de::Error::custom),
+    }
+}
+
+/// What the TOML file may hold.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct FileOptions {
+    #[serde(flatten)]
+    store: StoreOptions,
+    #[serde(flatten)]
+    server: ServerOptions,
+    /// Everything else is a mistake, and not silently ignored.
+    #[serde(flatten)]
+    unknown: BTreeMap<String, toml::Value>,
+}
+
+impl FileOptions {
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let options: Self = toml::from_str(text)?;
+        if let Some(name) = options.unknown.keys().next() {
+            bail!("there is no setting named {name}");
+        }
+        Ok(options)
+    }
+
+    fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
+        Self::parse(&text).with_context(|| format!("the configuration file {} is not valid", path.display()))
+    }
+}
+
+/// What every command knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The data folder.
+    pub data: PathBuf,
+    /// PostgreSQL instead of the embedded store.
+    pub database_url: Option<String>,
+    /// The ledger, where one was named.
+    pub named_ledger: Option<LedgerId>,
+    /// Results as JSON.
+    pub json: bool,
+    file: ServerOptions,
+}
+
+impl Settings {
+    /// From flags and environment (`options`), and the file: the named one, else the data folder's where there is one.
+    pub fn resolve(options: StoreOptions, config: Option<&Path>, json: bool) -> anyhow::Result<Self> {
+        let folder = options.data.clone().unwrap_or_else(|| DEFAULT_DATA.into());
+        let file = match config {
+            Some(path) => FileOptions::read(path)?,
+            None => match folder.join(FILE_NAME) {
+                path if path.is_file() => FileOptions::read(&path)?,
+                _ => FileOptions::default(),
+            },
+        };
+        Ok(Self::merge(options, file, json))
+    }
+
+    fn merge(options: StoreOptions, file: FileOptions, json: bool) -> Self {
+        Self {
+            data: options.data.or(file.store.data).unwrap_or_else(|| DEFAULT_DATA.into()),
+            database_url: options.database_url.or(file.store.database_url).filter(|url| !url.is_empty()),
+            named_ledger: options.ledger.or(file.store.ledger),
+            json,
+            file: file.server,
+        }
+    }
+
+    /// The ledger to work on.
+    pub fn ledger(&self) -> LedgerId {
+        self.named_ledger.clone().unwrap_or_else(LedgerId::main)
+    }
+
+    /// The operator's token, where flags, environment or the file have one.
+    pub fn operator_token(&self, flag: Option<String>) -> Option<String> {
+        flag.or_else(|| self.file.operator_token.clone()).filter(|token| !token.is_empty())
+    }
+}
+
+/// How a server runs, all told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerSettings {
+    /// Address and port.
+    pub listen: String,
+    /// What it does.
+    pub roles: Roles,
+    /// The operator's token; one is made where there is none.
+    pub operator_token: Option<String>,
+    /// Key of opaque ids; one is made where there is none.
+    pub actor_key: Option<String>,
+    /// Whether development headers are believed.
+    pub dev_auth: bool,
+    /// Amount above which a transaction opens an incident.
+    pub large_transaction_threshold: Decimal,
+    /// How log lines look.
+    pub log: LogFormat,
+    /// HTTP threads.
+    pub workers: usize,
+}
+
+impl ServerSettings {
+    /// From flags and environment (`options`) over the file in `settings`.
+    pub fn resolve(options: ServerOptions, settings: &Settings) -> anyhow::Result<Self> {
+        let file = settings.file.clone();
+        let processors = std::thread::available_parallelism().map_or(2, usize::from);
+        let resolved = Self {
+            listen: options.listen.or(file.listen).unwrap_or_else(|| DEFAULT_LISTEN.to_owned()),
+            roles: options.roles.or(file.roles).unwrap_or_default(),
+            operator_token: options.operator_token.or(file.operator_token).filter(|token| !token.is_empty()),
+            actor_key: options.actor_key.or(file.actor_key).filter(|key| !key.is_empty()),
+            dev_auth: options.dev_auth.or(file.dev_auth).unwrap_or(false),
+            large_transaction_threshold: options
+                .large_transaction_threshold
+                .or(file.large_transaction_threshold)
+                .unwrap_or(DEFAULT_THRESHOLD),
+            log: options.log.or(file.log).unwrap_or_default(),
+            workers: options.workers.or(file.workers).unwrap_or(processors),
+        };
+        resolved.check()?;
+        Ok(resolved)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!((1..=MAX_WORKERS).contains(&self.workers), "workers must be 1 to {MAX_WORKERS}");
+        ensure!(
+            !self.large_transaction_threshold.is_sign_negative(),
+            "large_transaction_threshold must not be negative"
+        );
+        if let Some(token) = &self.operator_token {
+            ensure!(
+                token.len() >= MIN_TOKEN_BYTES && token.bytes().all(|byte| byte.is_ascii_graphic()),
+                "operator_token must have at least {MIN_TOKEN_BYTES} visible ASCII characters and no spaces"
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use super::*;
+
+    fn file(text: &str) -> FileOptions {
+        FileOptions::parse(text).unwrap()
+    }
+
+    fn server(options: ServerOptions, text: &str) -> anyhow::Result<ServerSettings> {
+        ServerSettings::resolve(options, &Settings::merge(StoreOptions::default(), file(text), false))
+    }
+
+    #[test]
+    fn defaults_hold_where_nothing_is_said() {
+        let settings = Settings::merge(StoreOptions::default(), FileOptions::default(), false);
+        assert_eq!((settings.data.to_str(), settings.ledger().as_str()), (Some("daybook-data"), "main"));
+        let server = ServerSettings::resolve(ServerOptions::default(), &settings).unwrap();
+        assert_eq!((server.listen.as_str(), server.dev_auth), ("127.0.0.1:8080", false));
+        assert_eq!(server.large_transaction_threshold, Decimal::from(100_000));
+    }
+
+    #[test]
+    fn file_goes_before_defaults_and_flags_before_the_file() {
+        let text = "listen = \"127.0.0.1:9000\"\nlarge_transaction_threshold = \"250.5\"\nroles = \"write,query\"";
+        let from_file = server(ServerOptions::default(), text).unwrap();
+        assert_eq!(from_file.listen, "127.0.0.1:9000");
+        assert_eq!(from_file.large_transaction_threshold.to_string(), "250.5");
+        assert!(from_file.roles.write && !from_file.roles.project);
+        let options = ServerOptions { listen: Some("127.0.0.1:1".to_owned()), ..ServerOptions::default() };
+        assert_eq!(server(options, text).unwrap().listen, "127.0.0.1:1");
+        let options = ServerOptions { dev_auth: Some(false), ..ServerOptions::default() };
+        assert!(!server(options, "dev_auth = true").unwrap().dev_auth);
+    }
+
+    #[test]
+    fn store_options_follow_the_same_order() {
+        let text = "data = \"/srv/a\"\ndatabase_url = \"postgres://file\"\nledger = \"filed\"";
+        let options = StoreOptions { data: Some("/srv/b".into()), ..StoreOptions::default() };
+        let settings = Settings::merge(options, file(text), false);
+        assert_eq!(settings.data, PathBuf::from("/srv/b"));
+        assert_eq!(settings.database_url.as_deref(), Some("postgres://file"));
+        assert_eq!(settings.ledger().as_str(), "filed");
+    }
+
+    #[test]
+    fn misspelt_setting_and_float_threshold_are_refused() {
+        assert!(FileOptions::parse("lissten = \"x\"").unwrap_err().to_string().contains("lissten"));
+        assert!(FileOptions::parse("large_transaction_threshold = 0.1").is_err());
+        assert!(FileOptions::parse("ledger = \"Not A Ledger\"").is_err());
+    }
+
+    #[test]
+    fn short_token_and_no_workers_are_refused() {
+        let short = ServerOptions { operator_token: Some("hunter2".to_owned()), ..ServerOptions::default() };
+        assert!(server(short, "").is_err());
+        assert!(server(ServerOptions { workers: Some(0), ..ServerOptions::default() }, "").is_err());
+    }
+}
