@@ -95,7 +95,7 @@ impl Store for PostgresStore {
         let mut writer = self.writer.lock().await;
         let mut taken = match writer.take() {
             Some(taken) => taken,
-            None => Writer { connection: PgConnection::connect_with(&self.options).await?, heads: HashMap::new() },
+            None => Writer::connect(&self.options).await?,
         };
         // The connection goes back only after success: whatever state an error or a dropped future left it in is gone
         // with it.
@@ -257,6 +257,19 @@ fn parse_notification(payload: &str) -> Option<(LedgerId, u64)> {
 }
 
 impl Writer {
+    /// A connection whose commits are durable when they answer, however the server is set up; a stronger setting
+    /// (a synchronous standby) stays.
+    async fn connect(options: &PgConnectOptions) -> Result<Self, StoreError> {
+        let mut connection = PgConnection::connect_with(options).await?;
+        sqlx::query(
+            "select set_config('synchronous_commit', 'on', false) \
+             where current_setting('synchronous_commit') in ('off', 'local')",
+        )
+        .execute(&mut connection)
+        .await?;
+        Ok(Self { connection, heads: HashMap::new() })
+    }
+
     async fn append(
         &mut self,
         ledger: &LedgerId,
