@@ -52,6 +52,11 @@ fn is_direction_control(character: char) -> bool {
     matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Characters of no width: two ids that differ only in them look the same.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
 fn check(shape: Shape, text: &str) -> Result<(), String> {
     if text.trim().is_empty() {
         return Err("must not be empty".to_owned());
@@ -67,6 +72,12 @@ fn check(shape: Shape, text: &str) -> Result<(), String> {
         let allowed_break = shape.multi_line && matches!(character, '\n' | '\t');
         if character.is_control() && !allowed_break {
             return Err(format!("must not contain the control character U+{:04X}", u32::from(character)));
+        }
+        if !shape.multi_line && matches!(character, '\u{2028}' | '\u{2029}') {
+            return Err(format!("must not contain the line separator U+{:04X}", u32::from(character)));
+        }
+        if shape.identifies && is_invisible(character) {
+            return Err(format!("must not contain the invisible character U+{:04X}", u32::from(character)));
         }
         if !shape.multi_line && is_direction_control(character) {
             return Err(format!("must not contain the direction mark U+{:04X}", u32::from(character)));

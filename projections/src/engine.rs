@@ -10,6 +10,7 @@ use futures::future::try_join_all;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::bookkeeping;
 use crate::error::EngineError;
 use crate::projector::Projector;
 use crate::rebuild::{Comparison, Finish, rebuild};
@@ -60,6 +61,15 @@ impl Projections {
     pub fn new(db: ReadDb, reader: LedgerReader, projectors: Vec<Box<dyn Projector>>) -> Self {
         let projectors = projectors.into_iter().map(Arc::from).collect();
         Self { core: Arc::new(Core { db, reader, projectors, memory: Mutex::default() }) }
+    }
+
+    /// Makes the read tables where they are missing, so that queries have something to ask before the first entry is
+    /// folded.
+    pub async fn prepare(&self) -> Result<(), EngineError> {
+        for projector in &self.core.projectors {
+            bookkeeping::ensure(&self.core.db, projector.as_ref(), self.core.reader.id().as_str()).await?;
+        }
+        Ok(())
     }
 
     /// Follows the ledger until `shutdown` is true or its sender is gone. A projector that fails tries again, ever

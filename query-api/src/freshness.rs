@@ -1,7 +1,7 @@
 //! How far the read models are: waiting for a position, and the status of every projector.
 
 use daybook_http_kit::{AtLeast, Problem};
-use daybook_read_models::{ReadError, positions};
+use daybook_read_models::{ReadError, audit_trail, incidents, positions, stats, transactions};
 
 use crate::state::{ProjectorState, ProjectorStatus, QueryState};
 use crate::time::rfc3339;
@@ -53,6 +53,14 @@ pub async fn projectors(state: &QueryState) -> Result<Vec<ProjectorStatus>, Prob
         });
     }
     Ok(projectors)
+}
+
+/// The projectors that queries rest on and that have no tables yet.
+pub async fn without_tables(state: &QueryState) -> Result<Vec<&'static str>, Problem> {
+    let rows = positions::all(&state.db, Some(state.ledger_id())).await.map_err(failed)?;
+    let has_tables = |name: &&str| rows.iter().any(|row| row.projector == **name);
+    let needed = [transactions::PROJECTOR, incidents::PROJECTOR, audit_trail::PROJECTOR, stats::PROJECTOR];
+    Ok(needed.into_iter().filter(|name| !has_tables(name)).collect())
 }
 
 /// What a client is told when the read tables fail.

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::docs;
 use crate::freshness;
 use crate::ledgers::head_of;
-use crate::state::{ProjectorState, QueryState};
+use crate::state::{ProjectorState, ProjectorStatus, QueryState};
 
 /// That the process is there.
 #[derive(Debug, Serialize, ToSchema)]
@@ -137,7 +137,7 @@ async fn check(state: &QueryState) -> Vec<Check> {
     let size = head.as_ref().map_or(0, |head| head.size);
     let mut checks = vec![
         reached("ledger", head.map(|head| format!("{} entries", head.size))),
-        reached("read_models", projectors.as_ref().map(|_| "reachable".to_owned()).map_err(Clone::clone)),
+        reached("read_models", read_models(state, projectors.as_ref()).await),
     ];
     for projector in projectors.unwrap_or_default() {
         let lag = size.saturating_sub(projector.position);
@@ -154,6 +154,20 @@ async fn check(state: &QueryState) -> Vec<Check> {
         });
     }
     checks
+}
+
+/// The read tables can be reached and are there: a query before the first process that projects has made them fails.
+async fn read_models(
+    state: &QueryState,
+    projectors: Result<&Vec<ProjectorStatus>, &Problem>,
+) -> Result<String, Problem> {
+    projectors.map_err(Clone::clone)?;
+    let missing = freshness::without_tables(state).await?;
+    if missing.is_empty() {
+        return Ok("reachable".to_owned());
+    }
+    let detail = format!("no process has made the tables of {} yet", missing.join(", "));
+    Err(Problem::unavailable("projection.missing", detail, 1))
 }
 
 fn reached(name: &str, outcome: Result<String, Problem>) -> Check {

@@ -59,9 +59,9 @@ impl ReadDb {
         let path = path.as_ref();
         // Losing the last commits at a power failure is harmless: the position goes with them, and they are folded again.
         let pragmas = "pragma journal_mode = wal; pragma synchronous = normal; pragma busy_timeout = 10000; \
-             pragma cache_size = -65536; pragma temp_store = memory; pragma wal_autocheckpoint = 4000;";
+             pragma cache_size = -24576; pragma temp_store = memory; pragma wal_autocheckpoint = 4000;";
         let writer = sqlite_pool(&sqlite_url(path, "rwc"), pragmas, 1).await?;
-        let pragmas = "pragma busy_timeout = 10000; pragma query_only = on; pragma cache_size = -16384;";
+        let pragmas = "pragma busy_timeout = 10000; pragma query_only = on; pragma cache_size = -4096;";
         let readers = sqlite_pool(&sqlite_url(path, "rw"), pragmas, SQLITE_READERS).await?;
         Ok(Self { kind: StoreKind::Sqlite, readers, writer: Some(writer), folded: Arc::default() })
     }

@@ -156,7 +156,7 @@ impl Server {
         printed_of(&self.output)
     }
 
-    /// A line of `/proc/<pid>/status` in KiB, such as `VmRSS`; `None` where there is no such file.
+    /// A line of `/proc/<pid>/status` in KiB, such as `RssAnon`; `None` where there is no such file.
     pub fn memory_kib(&self, field: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;

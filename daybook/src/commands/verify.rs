@@ -1,5 +1,6 @@
 //! `daybook verify`: the auditor on the store alone.
 
+use anyhow::Context;
 use clap::Args;
 use daybook_auditor::VerifyOptions;
 
@@ -35,10 +36,12 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ou
         max_findings: arguments.max_findings,
     };
     let progress = Progress::new("verifying", 0, Unit::Count, settings.json);
-    let report = daybook_auditor::verify(Location::of(settings).source(), options, |step| {
+    let location = Location::of(settings);
+    let report = daybook_auditor::verify(location.source(), options, |step| {
         progress.update(step.entries, step.expected_entries, "");
     })
-    .await?;
+    .await
+    .with_context(|| format!("cannot verify the {}", location.describe()))?;
     progress.finish();
     if settings.json {
         output::json(&report)?;

@@ -83,8 +83,10 @@ impl Running {
         let mut workers = JoinSet::new();
 
         let mut queries = QueryState::new(read_tables.clone(), reader.clone(), stopping.clone());
+        // Whichever process is first makes the tables, so that no query meets a table that is not there.
+        let projections = Projections::new(read_tables.clone(), reader.clone(), daybook_projections::all());
+        projections.prepare().await.context("the read tables cannot be made")?;
         if server.roles.project {
-            let projections = Projections::new(read_tables.clone(), reader.clone(), daybook_projections::all());
             let control = Control::new(projections.clone()).await;
             workers.spawn(control.clone().watch(stopping.clone()));
             queries = queries.with_projections(Arc::new(control.clone()));

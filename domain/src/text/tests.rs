@@ -52,6 +52,15 @@ fn direction_marks_cannot_disguise_an_id() {
 }
 
 #[test]
+fn what_cannot_be_seen_cannot_tell_ids_apart() {
+    for hidden in ["tx\u{2028}1", "tx\u{2029}1", "tx\u{200b}1", "\u{feff}", "tx\u{ad}1"] {
+        assert!(TransactionId::parse("", hidden).is_err(), "{}", hidden.escape_unicode());
+    }
+    assert!(Line::parse("", "one\u{2028}two").is_err());
+    assert!(Line::parse("", "می\u{200c}خواهم").is_ok(), "joiners belong to the script of a name");
+}
+
+#[test]
 fn a_refusal_names_the_field() {
     let refusal = Line::parse("/desk", "").unwrap_err();
     assert_eq!(refusal.code(), "request.invalid");

@@ -50,7 +50,7 @@ impl SqliteStore {
         let mut connection = Connection::open(&path)?;
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.execute_batch(
-            "pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -65536; \
+            "pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -16384; \
              pragma wal_autocheckpoint = 4000; pragma temp_store = memory;",
         )?;
         connection.set_prepared_statement_cache_capacity(32);
@@ -133,7 +133,7 @@ impl Readers {
             OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
         )?;
         connection.busy_timeout(Duration::from_secs(10))?;
-        connection.execute_batch("pragma cache_size = -16384; pragma mmap_size = 268435456;")?;
+        connection.execute_batch("pragma cache_size = -4096; pragma mmap_size = 268435456;")?;
         connection.set_prepared_statement_cache_capacity(32);
         Ok(connection)
     }
