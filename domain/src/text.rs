@@ -68,6 +68,9 @@ fn check(shape: Shape, text: &str) -> Result<(), String> {
     if shape.identifies && text.trim() != text {
         return Err("must not begin or end with white space".to_owned());
     }
+    if shape.identifies && matches!(text, "." | "..") {
+        return Err("must not be a step in a path".to_owned());
+    }
     for character in text.chars() {
         let allowed_break = shape.multi_line && matches!(character, '\n' | '\t');
         if character.is_control() && !allowed_break {

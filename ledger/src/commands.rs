@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 
-use crate::append::{AppendError, CommandKey, CommandRecord};
+use crate::append::{AppendError, Appended, CommandKey, CommandRecord};
 use crate::cqrs::{LedgerContext, LedgerEventStore, LoadError, StreamPolicy};
-use crate::entry::{Actor, InvalidValue, Receipt};
+use crate::entry::{Actor, InvalidValue, Receipt, StreamKey};
 use crate::reader::Ledger;
 use crate::sequencer::Pending;
 use crate::store::StoreError;
@@ -173,17 +173,26 @@ pub struct Commands<A> {
     store: LedgerEventStore<A>,
 }
 
-/// A decided command on its way to the ledger.
+/// Streams longer than this are loaded one by one, from their snapshots.
+const SHORT_STREAM: u64 = 64;
+
+/// A command of a batch: answered, or on its way to the ledger.
 enum Step<A: Aggregate> {
     Done(CommandResult<A>),
-    /// Nothing to change, on a state that a command queued before it leads to.
-    Unchanged(LedgerContext<A>),
-    Queued {
-        context: LedgerContext<A>,
-        before: u64,
-        pending: Pending,
-    },
+    Queued { context: LedgerContext<A>, before: u64, pending: Pending },
 }
+
+/// What a command does when the queue is full.
+#[derive(Clone, Copy)]
+enum Queueing {
+    /// Answers so at once: a caller that can come back is waiting.
+    Refuse,
+    /// Waits: a stream of commands can be slowed down.
+    Wait,
+}
+
+/// An aggregate as a batch knows it: as loaded, or why it cannot be.
+type Loaded<A> = Result<LedgerContext<A>, String>;
 
 impl<A> Commands<A>
 where
@@ -213,13 +222,10 @@ where
             return Ok(replayed);
         }
         let loaded = self.store.load(id, None).await?;
-        let (decided, before, events) = self.decide(loaded, command, &context).await?;
-        if events.is_empty() {
-            return unchanged(decided).ok_or_else(decided_nothing);
+        match self.start(loaded, command, &context, Queueing::Refuse).await {
+            Step::Done(result) => result,
+            Step::Queued { context, before, pending } => self.conclude(context, before, pending.outcome().await).await,
         }
-        let request = self.store.request(&decided.id, before, &events, context.metadata())?;
-        let appended = self.store.ledger().append(request).await;
-        self.conclude(decided, before, appended).await
     }
 
     /// As [`Commands::execute`], deciding again on the newer state after a lost race, at most `tries` times in all.
@@ -244,46 +250,51 @@ where
 
     /// Carries out many commands, loading their aggregates together and committing them together. Answers in order.
     ///
-    /// Each stands for itself: one refusal or conflict leaves the others alone. Waits for room in the queue. Commands of
-    /// one aggregate take effect in the order given.
+    /// Each stands for itself: one refusal, conflict or unreadable stream leaves the others alone. Waits for room in the
+    /// queue. A second command for the same aggregate is decided after the first one's outcome is known.
     pub async fn execute_many(&self, commands: Vec<(String, A::Command, CommandContext)>) -> Vec<CommandResult<A>> {
-        let mut latest = match self.load_many(commands.iter().map(|(id, _, _)| id.clone()).collect()).await {
-            Ok(latest) => latest,
+        let mut loaded = match self.load_many(commands.iter().map(|(id, _, _)| id.clone()).collect()).await {
+            Ok(loaded) => loaded,
             Err(error) => {
                 let why = error.to_string();
                 return commands.iter().map(|_| Err(CommandError::Unavailable(why.clone()))).collect();
             }
         };
-        let mut steps = Vec::with_capacity(commands.len());
+        let mut steps: Vec<Step<A>> = Vec::with_capacity(commands.len());
+        let mut latest: HashMap<String, usize> = HashMap::with_capacity(commands.len());
         for (id, command, context) in commands {
-            steps.push(self.queue_one(&mut latest, id, command, &context).await);
+            if let Some(step) = latest.get(&id).and_then(|index| steps.get_mut(*index)) {
+                self.finish(step).await;
+                // What became of the first decides on which state the second is decided.
+                loaded.insert(id.clone(), self.store.load(&id, None).await.map_err(|error| error.to_string()));
+            }
+            latest.insert(id.clone(), steps.len());
+            steps.push(self.start_one(&mut loaded, id, command, &context).await);
         }
         let mut results = Vec::with_capacity(steps.len());
-        let mut newest: HashMap<String, (Receipt, i64)> = HashMap::new();
-        for step in steps {
-            let result = match step {
-                Step::Done(result) => result,
-                Step::Unchanged(mut context) => {
-                    context.last = newest.get(&context.id).cloned().or(context.last);
-                    // Without a receipt, what it was decided on did not come to be.
-                    let current_version = context.version;
-                    unchanged(context).ok_or(CommandError::Conflict { current_version })
-                }
-                Step::Queued { context, before, pending } => {
-                    self.conclude(context, before, pending.outcome().await).await
-                }
-            };
-            if let Ok(outcome) = &result {
-                newest.insert(outcome.id.clone(), (outcome.receipt.clone(), outcome.recorded_at));
+        for mut step in steps {
+            self.finish(&mut step).await;
+            if let Step::Done(result) = step {
+                results.push(result);
             }
-            results.push(result);
         }
         results
     }
 
-    async fn queue_one(
+    /// Waits for the outcome of a queued command.
+    async fn finish(&self, step: &mut Step<A>) {
+        let unknown = Step::Done(Err(CommandError::OutcomeUnknown));
+        *step = match std::mem::replace(step, unknown) {
+            Step::Queued { context, before, pending } => {
+                Step::Done(self.conclude(context, before, pending.outcome().await).await)
+            }
+            done @ Step::Done(_) => done,
+        };
+    }
+
+    async fn start_one(
         &self,
-        latest: &mut HashMap<String, LedgerContext<A>>,
+        loaded: &mut HashMap<String, Loaded<A>>,
         id: String,
         command: A::Command,
         context: &CommandContext,
@@ -293,42 +304,92 @@ where
             Ok(Some(replayed)) => return Step::Done(Ok(replayed)),
             Err(error) => return Step::Done(Err(error)),
         }
-        let loaded = latest.get(&id).cloned().unwrap_or_else(|| LedgerContext::new(id.clone()));
+        match loaded.remove(&id) {
+            None => self.start(LedgerContext::new(id), command, context, Queueing::Wait).await,
+            Some(Ok(found)) => self.start(found, command, context, Queueing::Wait).await,
+            Some(Err(why)) => Step::Done(Err(CommandError::Corrupt(why))),
+        }
+    }
+
+    async fn load_many(&self, mut ids: Vec<String>) -> Result<HashMap<String, Loaded<A>>, LoadError> {
+        let ledger = self.store.ledger();
+        // An id that cannot name a stream is refused by itself; its text must not reach the store.
+        ids.retain(|id| StreamKey::new(A::TYPE, id.as_str()).is_ok());
+        let entries = ledger.store().streams(ledger.id(), A::TYPE, &ids, SHORT_STREAM).await?;
+        let mut contexts: HashMap<String, Loaded<A>> = HashMap::new();
+        for entry in &entries {
+            let id = &entry.stream.stream_id;
+            let context = contexts.entry(id.clone()).or_insert_with(|| Ok(LedgerContext::new(id.clone())));
+            if let Ok(found) = context
+                && let Err(error) = found.apply(entry, self.store.policy())
+            {
+                *context = Err(error.to_string());
+            }
+        }
+        for (id, context) in &mut contexts {
+            if context.as_ref().is_ok_and(|found| found.version >= SHORT_STREAM) {
+                *context = self.store.load(id, None).await.map_err(|error| error.to_string());
+            }
+        }
+        Ok(contexts)
+    }
+
+    /// Decides on a loaded aggregate, and queues what was decided.
+    async fn start(
+        &self,
+        loaded: LedgerContext<A>,
+        command: A::Command,
+        context: &CommandContext,
+        queueing: Queueing,
+    ) -> Step<A> {
+        let key = context.command.clone();
         let (decided, before, events) = match self.decide(loaded, command, context).await {
             Ok(decided) => decided,
-            Err(error) => return Step::Done(Err(error)),
+            Err(error) => return Step::Done(self.unless_repeated(key.as_ref(), Err(error)).await),
         };
         if events.is_empty() {
-            if decided.version == 0 {
-                return Step::Done(Err(decided_nothing()));
-            }
-            return Step::Unchanged(decided);
+            let outcome = unchanged(decided).ok_or_else(decided_nothing);
+            return Step::Done(self.unless_repeated(key.as_ref(), outcome).await);
         }
-        let submitted = match self.store.request(&id, before, &events, context.metadata()) {
-            Ok(request) => self.store.ledger().submit(request).await,
+        let request = match self.store.request(&decided.id, before, &events, context.metadata()) {
+            Ok(request) => request,
             Err(error) => return Step::Done(Err(error.into())),
         };
+        let ledger = self.store.ledger();
+        let submitted = match queueing {
+            Queueing::Refuse => ledger.try_submit(request),
+            Queueing::Wait => ledger.submit(request).await,
+        };
         match submitted {
-            Ok(pending) => {
-                let ahead = LedgerContext { version: before + count(&events), last: None, ..decided.clone() };
-                latest.insert(id, ahead);
-                Step::Queued { context: decided, before, pending }
-            }
+            Ok(pending) => Step::Queued { context: decided, before, pending },
             Err(error) => Step::Done(Err(error.into())),
         }
     }
 
-    async fn load_many(&self, ids: Vec<String>) -> Result<HashMap<String, LedgerContext<A>>, LoadError> {
-        let ledger = self.store.ledger();
-        let entries = ledger.store().streams(ledger.id(), A::TYPE, &ids).await?;
-        let mut contexts: HashMap<String, LedgerContext<A>> = HashMap::new();
-        for entry in &entries {
-            contexts
-                .entry(entry.stream.stream_id.clone())
-                .or_insert_with_key(|id| LedgerContext::new(id.clone()))
-                .apply(entry, self.store.policy())?;
+    /// A repeat that arrives while the first is being carried out is decided on the state that the first led to, where it
+    /// is refused or has nothing to do. It gets the first outcome instead. An outcome without events is kept under its
+    /// command id, so that a later repeat gets it, too.
+    async fn unless_repeated(&self, command: Option<&CommandKey>, result: CommandResult<A>) -> CommandResult<A> {
+        let Some(key) = command else { return result };
+        if let Some(first) = self.replay(Some(key)).await? {
+            return Ok(first);
         }
-        Ok(contexts)
+        let outcome = result?;
+        let record = CommandRecord {
+            digest: key.digest,
+            stream: StreamKey::new(A::TYPE, outcome.id.as_str())?,
+            appended: Appended {
+                // After the last: there is none of its own.
+                first_position: outcome.receipt.position + 1,
+                version: outcome.version,
+                receipt: outcome.receipt.clone(),
+                recorded_at: outcome.recorded_at,
+                replayed: true,
+            },
+        };
+        let ledger = self.store.ledger();
+        ledger.store().remember(ledger.id(), &key.id, record).await?;
+        Ok(outcome)
     }
 
     /// Lets the aggregate decide: its state afterwards, its version before, and the events; none where all is so already.
@@ -351,7 +412,7 @@ where
         &self,
         decided: LedgerContext<A>,
         before: u64,
-        appended: Result<crate::append::Appended, AppendError>,
+        appended: Result<Appended, AppendError>,
     ) -> CommandResult<A> {
         let appended = appended?;
         if appended.replayed {
@@ -393,7 +454,8 @@ where
         let last = context.last.clone();
         let (receipt, recorded_at) =
             last.ok_or_else(|| CommandError::Corrupt(format!("stream {id} lacks version {version}")))?;
-        let events = receipt.position.saturating_sub(first_position) + 1;
+        // The entries of one command follow each other; a command without any is kept as beginning after its last.
+        let events = (receipt.position + 1).saturating_sub(first_position);
         Ok(Outcome {
             id: context.id,
             aggregate: context.aggregate,
@@ -402,7 +464,7 @@ where
             recorded_at,
             created: version == events,
             replayed: true,
-            unchanged: false,
+            unchanged: events == 0,
         })
     }
 }
@@ -423,8 +485,4 @@ fn unchanged<A>(context: LedgerContext<A>) -> Option<Outcome<A>> {
 
 fn decided_nothing<E: std::error::Error>() -> CommandError<E> {
     CommandError::Corrupt("the command decided nothing on an aggregate that does not exist".to_owned())
-}
-
-fn count<E>(events: &[E]) -> u64 {
-    u64::try_from(events.len()).unwrap_or(u64::MAX)
 }

@@ -88,6 +88,20 @@ fn add_nonce(payload: &str) -> Result<String, CodecError> {
     Ok(format!("{{\"nonce\":\"{nonce}\"{comma}{rest}"))
 }
 
+/// Reads a draft back: what cannot be read must not enter, for an entry stays for ever.
+fn check_readable<E: DomainEvent>(draft: &Draft, event: &E) -> Result<(), CodecError> {
+    match decode_payload::<E>(&draft.event_type, &draft.payload) {
+        Ok(read) if read == *event => Ok(()),
+        Ok(_) => Err(CodecError::Encode("the event reads back as another one".to_owned())),
+        Err(error) => Err(CodecError::Encode(format!("the event cannot be read back: {error}"))),
+    }
+}
+
+fn decode_payload<E: DomainEvent>(event_type: &str, payload: &str) -> Result<E, serde_json::Error> {
+    let event_type = serde_json::to_string(event_type)?;
+    serde_json::from_str(&format!("{{\"event_type\":{event_type},\"payload\":{payload}}}"))
+}
+
 /// Reads an entry back as an event, through the upcasters where they apply.
 pub fn decode<E: DomainEvent>(entry: &Entry, upcasters: &[Box<dyn EventUpcaster>]) -> Result<E, CodecError> {
     let failed =
@@ -100,9 +114,7 @@ pub fn decode<E: DomainEvent>(entry: &Entry, upcasters: &[Box<dyn EventUpcaster>
         None
     };
     let payload = raised.as_deref().unwrap_or(payload);
-    let event_type = serde_json::to_string(&entry.event_type).map_err(|error| failed(error.to_string()))?;
-    serde_json::from_str(&format!("{{\"event_type\":{event_type},\"payload\":{payload}}}"))
-        .map_err(|error| failed(error.to_string()))
+    decode_payload(&entry.event_type, payload).map_err(|error| failed(error.to_string()))
 }
 
 fn upcast(
@@ -293,8 +305,12 @@ impl<A: Aggregate> LedgerEventStore<A> {
             expected_version,
             events: events
                 .iter()
-                .map(|event| encode(event, self.policy.holds_personal_data))
-                .collect::<Result<_, _>>()?,
+                .map(|event| {
+                    let draft = encode(event, self.policy.holds_personal_data)?;
+                    check_readable(&draft, event)?;
+                    Ok(draft)
+                })
+                .collect::<Result<_, CodecError>>()?,
             actor,
             metadata: serde_json::to_string(&metadata).map_err(|error| CodecError::Encode(error.to_string()))?,
             command,

@@ -166,7 +166,12 @@ impl Ledger {
 
     /// Appends the events of one command; answers when they are durable, or why they are not there.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.sequencer.submit(append)?.outcome().await
+        self.try_submit(append)?.outcome().await
+    }
+
+    /// Queues a command; a full queue refuses at once.
+    pub fn try_submit(&self, append: Append) -> Result<Pending, AppendError> {
+        self.sequencer.submit(append)
     }
 
     /// Queues a command, waiting for room in the queue; commands submitted in turn are sequenced in that order.

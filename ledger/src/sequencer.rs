@@ -19,6 +19,8 @@ pub const MAX_BATCH_ENTRIES: usize = 2_048;
 pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
 /// How many commands may wait.
 pub const QUEUE_CAPACITY: usize = 8_192;
+/// Versions of a stream that are looked at to find a lost commit's events, or the version that won instead.
+const FOUND_VERSIONS: usize = 1_000;
 /// How often an unknown commit outcome is looked up before the sequencer gives up on the store.
 const RESOLVE_ATTEMPTS: u32 = 60;
 
@@ -108,7 +110,7 @@ pub struct Pending(oneshot::Receiver<Result<Appended, AppendError>>);
 impl Pending {
     /// Waits until the command is durable or refused. Dropping it instead does not take the command back.
     pub async fn outcome(self) -> Result<Appended, AppendError> {
-        self.0.await.unwrap_or(Err(AppendError::Closed))
+        self.0.await.unwrap_or(Err(AppendError::OutcomeUnknown))
     }
 }
 
@@ -191,26 +193,27 @@ impl Task {
     }
 
     async fn find(&self, appends: &[Append]) -> Result<Vec<Result<Appended, AppendError>>, StoreError> {
+        self.store.settle().await?;
         let mut outcomes = Vec::with_capacity(appends.len());
         for append in appends {
-            let stored = self
-                .store
-                .stream(&self.ledger, &append.stream, append.expected_version + 1, append.events.len())
-                .await?;
-            let ours = stored.len() == append.events.len()
-                && stored.iter().zip(&append.events).all(|(entry, event)| entry.event_id == event.event_id);
-            outcomes.push(match (ours, stored.first(), stored.last()) {
-                (true, Some(first), Some(last)) => Ok(Appended {
+            let stored =
+                self.store.stream(&self.ledger, &append.stream, append.expected_version + 1, FOUND_VERSIONS).await?;
+            let ours = stored.get(..append.events.len()).filter(|first| {
+                first.iter().zip(&append.events).all(|(entry, event)| entry.event_id == event.event_id)
+            });
+            let ends = ours.and_then(|found| Some((found.first()?, found.last()?)));
+            outcomes.push(match (ends, stored.last()) {
+                (Some((first, last)), _) => Ok(Appended {
                     first_position: first.position,
                     version: last.version,
                     receipt: last.receipt(),
                     recorded_at: last.recorded_at,
                     replayed: false,
                 }),
-                (false, Some(_), Some(last)) => {
-                    Err(AppendError::VersionConflict { expected: append.expected_version, actual: last.version })
+                (None, Some(newest)) => {
+                    Err(AppendError::VersionConflict { expected: append.expected_version, actual: newest.version })
                 }
-                _ => Err(AppendError::Unavailable("the commit did not happen".to_owned())),
+                (None, None) => Err(AppendError::Unavailable("the commit did not happen".to_owned())),
             });
         }
         Ok(outcomes)

@@ -94,16 +94,28 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
 
-    /// All entries of several streams of one type, ordered by stream id and version. For batches of short streams.
+    /// The entries of several streams of one type with a version of at most `to_version`, ordered by stream id and
+    /// version. For batches of short streams.
     async fn streams(
         &self,
         ledger: &LedgerId,
         stream_type: &str,
         stream_ids: &[String],
+        to_version: u64,
     ) -> Result<Vec<Entry>, StoreError>;
 
     /// What a command id stands for, if it was used.
     async fn command(&self, ledger: &LedgerId, command_id: &str) -> Result<Option<CommandRecord>, StoreError>;
+
+    /// Keeps a command id that led to no entry, so that a repeat gets the same answer. One that is known already stays
+    /// as it is.
+    async fn remember(&self, ledger: &LedgerId, command_id: &str, record: CommandRecord) -> Result<(), StoreError>;
+
+    /// After [`StoreError::UnknownOutcome`]: makes sure that the commit in question has happened or never will, so that
+    /// looking for its events gives the final answer. An error means that this is not settled yet.
+    async fn settle(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// The newest snapshot of a stream.
     async fn snapshot(&self, ledger: &LedgerId, key: &StreamKey) -> Result<Option<Snapshot>, StoreError>;

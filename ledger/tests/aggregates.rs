@@ -219,6 +219,62 @@ async fn a_command_with_nothing_to_do_behind_a_queued_one_points_to_that_ones_en
     assert_eq!(first.receipt, second.receipt);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repeats_that_arrive_together_all_get_the_first_outcome() {
+    let house = house().await;
+    let tallies = Commands::<Tally>::new(house.ledger.clone(), policy(0));
+    tallies.execute("t", TallyCommand::Add(vec![5]), context()).await.unwrap();
+    for round in 0..20 {
+        let key = format!("take-{round}");
+        // Taking all is refused to whoever decides after the first: there is nothing left.
+        let tasks = (0..8).map(|_| {
+            let (tallies, context) = (tallies.clone(), keyed(&key, "take 5"));
+            tokio::spawn(async move { tallies.execute("t", TallyCommand::Add(vec![-5]), context).await })
+        });
+        let outcomes: Vec<_> = futures::future::join_all(tasks).await.into_iter().map(|task| task.unwrap()).collect();
+        let receipts: std::collections::HashSet<u64> =
+            outcomes.iter().map(|outcome| outcome.as_ref().unwrap().receipt.position).collect();
+        assert_eq!(receipts.len(), 1);
+        assert_eq!(outcomes.iter().filter(|outcome| !outcome.as_ref().unwrap().replayed).count(), 1);
+        tallies.execute("t", TallyCommand::Add(vec![5]), context()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_key_stands_for_its_first_outcome_even_if_that_changed_nothing() {
+    let house = house().await;
+    let tallies = Commands::<Tally>::new(house.ledger.clone(), policy(0));
+    tallies.execute("t", TallyCommand::Add(vec![1]), context()).await.unwrap();
+    let first = tallies.execute("t", TallyCommand::Nothing, keyed("k", "nothing")).await.unwrap();
+    assert!(first.unchanged && !first.replayed);
+    let other = tallies.execute("t", TallyCommand::Add(vec![1]), keyed("k", "add")).await;
+    assert!(matches!(other, Err(CommandError::CommandMismatch)));
+    tallies.execute("t", TallyCommand::Add(vec![1]), context()).await.unwrap();
+    let again = tallies.execute("t", TallyCommand::Nothing, keyed("k", "nothing")).await.unwrap();
+    assert!(again.replayed && again.unchanged && !again.created);
+    assert_eq!((again.version, again.aggregate.total), (1, 1));
+}
+
+#[tokio::test]
+async fn one_unreadable_stream_leaves_its_neighbours_alone() {
+    let house = house().await;
+    let odd = Append {
+        stream: StreamKey::new("tally", "odd").unwrap(),
+        expected_version: 0,
+        events: vec![Draft::new("tally.unheard_of", 1, "{}".to_owned())],
+        actor: Actor::system("other"),
+        metadata: "{}".to_owned(),
+        command: None,
+    };
+    house.ledger.append(odd).await.unwrap();
+    let tallies = Commands::<Tally>::new(house.ledger.clone(), policy(0));
+    let one = |id: &str| (id.to_owned(), TallyCommand::Add(vec![1]), context());
+    let results = tallies.execute_many(vec![one("a"), one("odd"), one("nul\u{0}"), one("b")]).await;
+    assert!(results[0].is_ok() && results[3].is_ok());
+    assert!(matches!(results[1], Err(CommandError::Corrupt(_))));
+    assert!(matches!(results[2], Err(CommandError::Invalid(_))));
+}
+
 #[tokio::test]
 async fn a_snapshot_gives_the_same_state_as_a_full_replay() {
     let house = house().await;

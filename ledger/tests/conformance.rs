@@ -15,7 +15,8 @@ use daybook_ledger::store::Snapshot;
 use daybook_ledger::store::postgres::PostgresStore;
 use daybook_ledger::store::sqlite::SqliteStore;
 use daybook_ledger::{
-    Actor, Append, AppendError, CommandKey, Draft, Hash, Ledger, LedgerId, LedgerReader, Store, StoreError, StreamKey,
+    Actor, Append, AppendError, Appended, CommandKey, CommandRecord, Draft, Hash, Ledger, LedgerId, LedgerReader,
+    Store, StoreError, StreamKey,
 };
 use futures::{StreamExt, TryStreamExt};
 
@@ -73,6 +74,7 @@ conformance! {
     a_waiting_reader_is_woken
     streams_and_ranges_read_in_order
     out_of_bound_requests_are_refused_and_write_nothing
+    a_command_without_entries_is_remembered_once
     a_snapshot_is_replaced_only_by_a_newer_one
     a_batch_larger_than_one_commit_keeps_its_order
 }
@@ -320,7 +322,7 @@ async fn streams_and_ranges_read_in_order(fresh: Fresh) {
     let versions: Vec<u64> = ledger.stream(&stream, 5, 3).await.unwrap().iter().map(|entry| entry.version).collect();
     assert_eq!(versions, [5, 6, 7]);
     let ids = ["S1".to_owned(), "S2".to_owned(), "none".to_owned(), "S1".to_owned()];
-    let several = fresh.store.streams(&main_ledger(), "transaction", &ids).await.unwrap();
+    let several = fresh.store.streams(&main_ledger(), "transaction", &ids, 1_000).await.unwrap();
     assert_eq!(several.len(), 43 + 43);
     assert!(
         several
@@ -345,6 +347,22 @@ async fn out_of_bound_requests_are_refused_and_write_nothing(fresh: Fresh) {
         assert!(matches!(outcome[0], Err(AppendError::Invalid(_))), "the store's path checks as well");
     }
     assert_eq!(ledger.head().await.unwrap().size, 0);
+}
+
+async fn a_command_without_entries_is_remembered_once(fresh: Fresh) {
+    let ledger = open(&fresh).await;
+    let appended = ledger.append(request("A", 0, &["{}"])).await.unwrap();
+    let record = |content: &str| CommandRecord {
+        digest: digest(content.as_bytes()),
+        stream: StreamKey::new("transaction", "A").unwrap(),
+        appended: Appended { first_position: 1, replayed: true, ..appended.clone() },
+    };
+    fresh.store.remember(&main_ledger(), "key", record("first")).await.unwrap();
+    fresh.store.remember(&main_ledger(), "key", record("second")).await.unwrap();
+    let kept = fresh.store.command(&main_ledger(), "key").await.unwrap().unwrap();
+    assert_eq!(kept, record("first"));
+    let again = ledger.append(with_command(request("A", 1, &["{}"]), "key", "second")).await;
+    assert_eq!(again, Err(AppendError::CommandMismatch("key".to_owned())));
 }
 
 async fn a_snapshot_is_replaced_only_by_a_newer_one(fresh: Fresh) {
@@ -458,5 +476,34 @@ async fn a_postgres_writer_goes_on_after_its_connection_was_cut() {
     let _ = ledger.append(request("B", 0, &["{}"])).await;
     let last = ledger.append(request("C", 0, &["{}"])).await.unwrap();
     assert_eq!(last.receipt.position + 1, ledger.head().await.unwrap().size);
+    assert_consistent(&ledger).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_of_unknown_outcome_is_ended_before_its_events_are_looked_for() {
+    let Some(url) = postgres_url().await else { return };
+    let store = Arc::new(PostgresStore::open(&url, 4).await.unwrap());
+    let ledger =
+        Ledger::open(Arc::clone(&store) as _, main_ledger(), system_clock(), Arc::new(Unobserved)).await.unwrap();
+    ledger.append(request("A", 0, &["{}"])).await.unwrap();
+    // Somebody holds the head, so the next append waits in the server; then the writer's connection is cut.
+    let mut holder = store.pool().begin().await.unwrap();
+    sqlx::query("select 1 from ledger_heads for update").execute(&mut *holder).await.unwrap();
+    let waiting = tokio::spawn({
+        let ledger = ledger.clone();
+        async move { ledger.append(request("B", 0, &["{}"])).await }
+    });
+    let admin = sqlx::PgPool::connect(&url).await.unwrap();
+    let cut = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+         where wait_event_type = 'Lock' and query like 'with moved%' and datname = current_database()";
+    while sqlx::query_scalar::<_, i64>(cut).fetch_one(&admin).await.unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(holder);
+    let outcome = waiting.await.unwrap();
+    let stream = StreamKey::new("transaction", "B").unwrap();
+    let stored = ledger.stream(&stream, 1, 10).await.unwrap().len();
+    assert_eq!(outcome.is_ok(), stored == 1, "what was answered is what is there: {outcome:?}");
+    ledger.append(request("C", 0, &["{}"])).await.unwrap();
     assert_consistent(&ledger).await;
 }

@@ -33,6 +33,15 @@ fn sixteen_kibibytes_are_accepted_and_one_more_refused() {
 }
 
 #[test]
+fn what_could_not_be_read_back_as_it_was_is_refused() {
+    assert!(parse(json!({ "x": { "a": 1, "$serde_json::private::RawValue": "junk" } })).is_err());
+    assert!(parse(json!({ "$serde_json::private::Number": "1" })).is_err());
+    assert!(parse(serde_json::from_str(r#"{"id":123456789012345678901234}"#).unwrap()).is_err());
+    assert!(parse(serde_json::from_str(r#"{"id":[-1e300]}"#).unwrap()).is_err());
+    assert!(parse(json!({ "id": u64::MAX, "low": i64::MIN, "share": 0.125 })).is_ok());
+}
+
+#[test]
 fn nul_is_refused_in_keys_and_values() {
     assert!(parse(json!({ "a\0": 1 })).is_err());
     assert!(parse(json!({ "a": ["b\0"] })).is_err());
@@ -49,7 +58,7 @@ fn the_order_of_keys_means_nothing() {
 proptest! {
     #[test]
     fn fractions_survive_the_ledger_unchanged(number in proptest::num::f64::ANY) {
-        prop_assume!(number.is_finite());
+        prop_assume!(number.abs() < 9e15);
         let meta = parse(json!({ "score": number })).unwrap();
         let stored = serde_json::to_string(&meta).unwrap();
         let read: Meta = serde_json::from_str(&stored).unwrap();
@@ -58,7 +67,7 @@ proptest! {
     }
 
     #[test]
-    fn a_repeated_fraction_equals_the_stored_one(text in "-?(0|[1-9][0-9]{0,3})\\.[0-9]{1,20}(e-?[0-9]{1,2})?") {
+    fn a_repeated_fraction_equals_the_stored_one(text in "-?(0|[1-9][0-9]{0,3})\\.[0-9]{1,20}(e-[0-9]{1,2}|e[0-9])?") {
         let sent: Meta = serde_json::from_str(&format!(r#"{{"score":{text}}}"#)).unwrap();
         let stored: Meta = serde_json::from_str(&serde_json::to_string(&sent).unwrap()).unwrap();
         let repeated: Meta = serde_json::from_str(&format!(r#"{{"score":{text}}}"#)).unwrap();

@@ -53,6 +53,7 @@ fn direction_marks_cannot_disguise_an_id() {
 
 #[test]
 fn what_cannot_be_seen_cannot_tell_ids_apart() {
+    assert!(TransactionId::parse("", "..").is_err(), "no URL leads to it");
     for hidden in ["tx\u{2028}1", "tx\u{2029}1", "tx\u{200b}1", "\u{feff}", "tx\u{ad}1"] {
         assert!(TransactionId::parse("", hidden).is_err(), "{}", hidden.escape_unicode());
     }

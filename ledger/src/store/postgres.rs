@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgRow};
-use sqlx::{Connection, PgConnection, PgPool, Row};
+use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 use tokio::sync::{Mutex, mpsc};
 use uuid::Uuid;
 
@@ -24,6 +24,13 @@ use crate::append::{Append, AppendError, Appended, CommandRecord, Known, Sequenc
 use crate::entry::{Entry, Head, InvalidValue, LedgerId, StreamKey};
 
 const CHANNEL: &str = "daybook_ledger";
+/// Connecting gives up after this long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A batch that takes longer counts as lost, and its outcome is looked for.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// A process that hangs or is cut off must not keep the head's lock from the others.
+const SESSION: &str = "set idle_in_transaction_session_timeout = '10s'; set lock_timeout = '20s'; \
+     set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;";
 const ENTRY_COLUMNS: &str = "ledger_id, position, event_id, stream_type, stream_id, version, event_type, schema_version, \
      recorded_at, actor_kind, actor_id, metadata, payload, payload_digest, previous_hash, hash";
 
@@ -36,11 +43,14 @@ pub struct PostgresStore {
     options: PgConnectOptions,
     /// The connection that appends; made anew after an error.
     writer: Arc<Mutex<Option<Writer>>>,
+    /// Server processes of connections that were lost while a commit was on its way.
+    lost: Mutex<Vec<Backend>>,
 }
 
 /// What appending keeps between batches.
 struct Writer {
     connection: PgConnection,
+    backend: Backend,
     /// The heads that this process's own last appends led to.
     heads: HashMap<LedgerId, Head>,
 }
@@ -71,7 +81,7 @@ impl PostgresStore {
             .test_before_acquire(false)
             .connect_with(options.clone())
             .await?;
-        Ok(Self { pool, options, writer: Arc::default() })
+        Ok(Self { pool, options, writer: Arc::default(), lost: Mutex::default() })
     }
 
     /// The connection pool, for whoever shares the database.
@@ -99,9 +109,22 @@ impl Store for PostgresStore {
         };
         // The connection goes back only after success: whatever state an error or a dropped future left it in is gone
         // with it.
-        let outcomes = taken.append(ledger, batch, now).await?;
-        *writer = Some(taken);
-        Ok(outcomes)
+        let appended = match tokio::time::timeout(STATEMENT_TIMEOUT, taken.append(ledger, batch, now)).await {
+            Ok(appended) => appended,
+            Err(_) => Err(StoreError::UnknownOutcome("the server did not answer in time".to_owned())),
+        };
+        match appended {
+            Ok(outcomes) => {
+                *writer = Some(taken);
+                Ok(outcomes)
+            }
+            Err(error) => {
+                if matches!(error, StoreError::UnknownOutcome(_)) {
+                    self.lost.lock().await.push(taken.backend);
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn head(&self, ledger: &LedgerId) -> Result<Head, StoreError> {
@@ -159,14 +182,16 @@ impl Store for PostgresStore {
         ledger: &LedgerId,
         stream_type: &str,
         stream_ids: &[String],
+        to_version: u64,
     ) -> Result<Vec<Entry>, StoreError> {
         let rows = sqlx::query(&format!(
             "select {ENTRY_COLUMNS} from ledger_entries where ledger_id = $1 and stream_type = $2 \
-             and stream_id = any($3) order by stream_id, version"
+             and stream_id = any($3) and version <= $4 order by stream_id, version"
         ))
         .bind(ledger.as_str())
         .bind(stream_type)
         .bind(stream_ids)
+        .bind(signed(to_version))
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(read_entry).collect()
@@ -179,6 +204,20 @@ impl Store for PostgresStore {
             .fetch_optional(&self.pool)
             .await?;
         row.map(|row| read_command(ledger, &row).map(|(_, record)| record)).transpose()
+    }
+
+    async fn remember(&self, ledger: &LedgerId, command_id: &str, record: CommandRecord) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        write_commands(&mut connection, ledger, &[(command_id.to_owned(), record)]).await
+    }
+
+    async fn settle(&self) -> Result<(), StoreError> {
+        let mut lost = self.lost.lock().await;
+        while let Some(backend) = lost.last() {
+            backend.end(&self.pool).await?;
+            lost.pop();
+        }
+        Ok(())
     }
 
     async fn snapshot(&self, ledger: &LedgerId, key: &StreamKey) -> Result<Option<Snapshot>, StoreError> {
@@ -256,18 +295,48 @@ fn parse_notification(payload: &str) -> Option<(LedgerId, u64)> {
     Some((ledger.parse().ok()?, size.parse().ok()?))
 }
 
+/// The server's side of a connection.
+struct Backend {
+    pid: i32,
+    started: String,
+}
+
+impl Backend {
+    /// Ends it if it still runs. Until it is gone, a commit that it waits with may yet happen.
+    async fn end(&self, pool: &PgPool) -> Result<(), StoreError> {
+        let running: i64 = sqlx::query_scalar(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity where pid = $1 and backend_start::text = $2",
+        )
+        .bind(self.pid)
+        .bind(&self.started)
+        .fetch_one(pool)
+        .await?;
+        if running > 0 {
+            return Err(StoreError::Unavailable("the server still works on the lost commit".to_owned()));
+        }
+        Ok(())
+    }
+}
+
 impl Writer {
     /// A connection whose commits are durable when they answer, however the server is set up; a stronger setting
     /// (a synchronous standby) stays.
     async fn connect(options: &PgConnectOptions) -> Result<Self, StoreError> {
-        let mut connection = PgConnection::connect_with(options).await?;
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await;
+        let mut connection =
+            connecting.map_err(|_| StoreError::Unavailable("connecting took too long".to_owned()))??;
+        connection.execute(SESSION).await?;
         sqlx::query(
             "select set_config('synchronous_commit', 'on', false) \
              where current_setting('synchronous_commit') in ('off', 'local')",
         )
         .execute(&mut connection)
         .await?;
-        Ok(Self { connection, heads: HashMap::new() })
+        let (pid, started) =
+            sqlx::query_as("select pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()")
+                .fetch_one(&mut connection)
+                .await?;
+        Ok(Self { connection, backend: Backend { pid, started }, heads: HashMap::new() })
     }
 
     async fn append(
@@ -320,7 +389,7 @@ impl Writer {
             return Err(StoreError::Unavailable("the head moved although its row was locked".to_owned()));
         }
         if !sequenced.commands.is_empty() {
-            write_commands(&mut transaction, &sequenced).await?;
+            write_commands(&mut transaction, ledger, &sequenced.commands).await?;
         }
         match transaction.commit().await {
             Ok(()) => Ok(sequenced),
@@ -441,15 +510,19 @@ async fn write_entries(
     Ok(moved.is_some())
 }
 
-async fn write_commands(connection: &mut PgConnection, sequenced: &Sequenced) -> Result<(), StoreError> {
-    let records = &sequenced.commands;
+async fn write_commands(
+    connection: &mut PgConnection,
+    ledger: &LedgerId,
+    records: &[(String, CommandRecord)],
+) -> Result<(), StoreError> {
     let number = |get: fn(&CommandRecord) -> i64| records.iter().map(|(_, r)| get(r)).collect::<Vec<i64>>();
     sqlx::query(
         "insert into ledger_commands (ledger_id, command_id, digest, stream_type, stream_id, first_position, \
          last_position, version, hash, recorded_at) select $1, * from unnest($2::text[], $3::bytea[], $4::text[], \
-         $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bytea[], $10::bigint[])",
+         $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bytea[], $10::bigint[]) \
+         on conflict (ledger_id, command_id) do nothing",
     )
-    .bind(sequenced.head.ledger_id.as_str())
+    .bind(ledger.as_str())
     .bind(records.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>())
     .bind(records.iter().map(|(_, record)| &record.digest.0[..]).collect::<Vec<_>>())
     .bind(records.iter().map(|(_, record)| record.stream.stream_type.as_str()).collect::<Vec<_>>())

@@ -39,7 +39,7 @@ pub struct SqliteStore {
 struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    permits: tokio::sync::Semaphore,
+    permits: Arc<tokio::sync::Semaphore>,
 }
 
 impl SqliteStore {
@@ -104,8 +104,9 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let readers = Arc::clone(&self.readers);
-        let _permit =
-            self.readers.permits.acquire().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        // The permit goes along: a caller that stops waiting does not free it before the reading has ended.
+        let permit = Arc::clone(&self.readers.permits).acquire_owned().await;
+        let permit = permit.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         tokio::task::spawn_blocking(move || {
             let connection = match readers.take() {
                 Some(connection) => connection,
@@ -115,6 +116,7 @@ impl SqliteStore {
             if result.is_ok() {
                 readers.give_back(connection);
             }
+            drop(permit);
             result
         })
         .await
@@ -124,7 +126,7 @@ impl SqliteStore {
 
 impl Readers {
     fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::new(Vec::new()), permits: tokio::sync::Semaphore::new(READERS) }
+        Self { path, idle: Mutex::new(Vec::new()), permits: Arc::new(tokio::sync::Semaphore::new(READERS)) }
     }
 
     fn connect(&self) -> Result<Connection, StoreError> {
@@ -267,6 +269,7 @@ impl Store for SqliteStore {
         ledger: &LedgerId,
         stream_type: &str,
         stream_ids: &[String],
+        to_version: u64,
     ) -> Result<Vec<Entry>, StoreError> {
         let (ledger, stream_type, mut ids) = (ledger.clone(), stream_type.to_owned(), stream_ids.to_vec());
         self.read(move |connection| {
@@ -274,11 +277,12 @@ impl Store for SqliteStore {
             ids.dedup();
             let mut statement = connection.prepare_cached(&format!(
                 "select {ENTRY_COLUMNS} from ledger_entries where ledger_id = ?1 and stream_type = ?2 \
-                 and stream_id = ?3 order by version"
+                 and stream_id = ?3 and version <= ?4 order by version"
             ))?;
             let mut entries = Vec::new();
             for id in &ids {
-                entries.append(&mut collect(statement.query(params![ledger.as_str(), stream_type, id])?)?);
+                let rows = statement.query(params![ledger.as_str(), stream_type, id, signed(to_version)])?;
+                entries.append(&mut collect(rows)?);
             }
             Ok(entries)
         })
@@ -288,6 +292,11 @@ impl Store for SqliteStore {
     async fn command(&self, ledger: &LedgerId, command_id: &str) -> Result<Option<CommandRecord>, StoreError> {
         let (ledger, command_id) = (ledger.clone(), command_id.to_owned());
         self.read(move |connection| read_command(connection, &ledger, &command_id)).await
+    }
+
+    async fn remember(&self, ledger: &LedgerId, command_id: &str, record: CommandRecord) -> Result<(), StoreError> {
+        let (ledger, command_id) = (ledger.clone(), command_id.to_owned());
+        self.write(move |connection| write_command(connection, &ledger, &command_id, &record)).await
     }
 
     async fn snapshot(&self, ledger: &LedgerId, key: &StreamKey) -> Result<Option<Snapshot>, StoreError> {
@@ -436,23 +445,8 @@ fn write_sequenced(transaction: &Transaction<'_>, sequenced: &Sequenced) -> Resu
             entry.hash.0,
         ])?;
     }
-    let mut remember = transaction.prepare_cached(
-        "insert into ledger_commands (ledger_id, command_id, digest, stream_type, stream_id, first_position, \
-         last_position, version, hash, recorded_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?;
     for (id, record) in &sequenced.commands {
-        remember.execute(params![
-            sequenced.head.ledger_id.as_str(),
-            id,
-            record.digest.0,
-            record.stream.stream_type,
-            record.stream.stream_id,
-            signed(record.appended.first_position),
-            signed(record.appended.receipt.position),
-            signed(record.appended.version),
-            record.appended.receipt.hash.0,
-            record.appended.recorded_at,
-        ])?;
+        write_command(transaction, &sequenced.head.ledger_id, id, record)?;
     }
     let head = &sequenced.head;
     transaction
@@ -469,6 +463,33 @@ fn write_sequenced(transaction: &Transaction<'_>, sequenced: &Sequenced) -> Resu
             head.root.0,
             head.frontier.to_bytes(),
             head.recorded_at
+        ])?;
+    Ok(())
+}
+
+fn write_command(
+    connection: &Connection,
+    ledger: &LedgerId,
+    command_id: &str,
+    record: &CommandRecord,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "insert into ledger_commands (ledger_id, command_id, digest, stream_type, stream_id, first_position, \
+             last_position, version, hash, recorded_at) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+             on conflict (ledger_id, command_id) do nothing",
+        )?
+        .execute(params![
+            ledger.as_str(),
+            command_id,
+            record.digest.0,
+            record.stream.stream_type,
+            record.stream.stream_id,
+            signed(record.appended.first_position),
+            signed(record.appended.receipt.position),
+            signed(record.appended.version),
+            record.appended.receipt.hash.0,
+            record.appended.recorded_at,
         ])?;
     Ok(())
 }
