@@ -4,7 +4,7 @@ CARGO ?= cargo
 # cargo-nextest where it is installed, plain `cargo test` elsewhere: the same tests.
 TEST := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast")
 
-.PHONY: demo run test lint bench docs-check help
+.PHONY: demo run test lint bench help
 
 help:
 	@echo "make demo   build, start, import real transactions, verify, and stay up"
@@ -13,16 +13,22 @@ help:
 	@echo "make lint   formatting and clippy"
 	@echo "make bench  the tables of docs/performance.md, on this machine"
 
-demo:
+# What every build needs, in one line each where it is missing.
+.PHONY: toolchain
+toolchain:
+	@command -v $(CARGO) >/dev/null || { echo "Rust 1.95 or later is needed: https://rustup.rs" >&2; exit 2; }
+	@command -v cc >/dev/null || { echo "A C compiler is needed: apt-get install build-essential" >&2; exit 2; }
+
+demo: toolchain
 	@echo "Building Daybook (a few minutes the first time) ..."
 	@$(CARGO) build --locked --workspace
 	@target/debug/daybook demo
 
-run:
+run: toolchain
 	@$(CARGO) build --locked --workspace
 	@target/debug/daybook serve
 
-test: tests/prerequisites
+test: toolchain tests/prerequisites
 	@$(CARGO) build --locked --workspace
 	@tests/with-postgres.sh $(CARGO) $(TEST) --locked --workspace
 
@@ -31,9 +37,9 @@ test: tests/prerequisites
 tests/prerequisites:
 	@tests/prerequisites.sh
 
-lint:
+lint: toolchain
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
-bench: tests/prerequisites
+bench: toolchain tests/prerequisites
 	@DAYBOOK_TEST_POSTGRES_FSYNC=on tests/with-postgres.sh $(CARGO) bench --locked --workspace --bench durable_commands
