@@ -7,7 +7,7 @@ use actix_web::{App, Error, HttpRequest, web};
 
 use crate::identity::IdentityConfig;
 use crate::json::{BodyLimit, DEFAULT_BODY_LIMIT};
-use crate::middleware::observe;
+use crate::middleware::{answer_head, observe};
 use crate::problem::Problem;
 use crate::routes::{RouteTable, fallback};
 use crate::telemetry::HttpMetrics;
@@ -39,8 +39,8 @@ impl HttpKit {
     }
 }
 
-/// An app with identity, request ids, access log, metrics, security headers, compression, trailing slashes trimmed, and
-/// problems for everything that no handler answers. Mount services into it with `configure` or `service`.
+/// An app with identity, request ids, access log, metrics, security headers, compression, trailing slashes trimmed, `HEAD`
+/// wherever `GET` is, and problems for everything that no handler answers. Mount services into it with `configure` or `service`.
 ///
 /// Handlers that stream live data set `Content-Encoding: identity`, or compression holds their frames back.
 pub fn app(
@@ -68,6 +68,7 @@ pub fn app(
         .default_service(web::to(fallback))
         .wrap(NormalizePath::trim())
         .wrap(Compress::default())
+        .wrap(from_fn(answer_head))
         .wrap(from_fn(observe))
 }
 

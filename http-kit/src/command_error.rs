@@ -7,10 +7,15 @@ use daybook_ledger::commands::CommandError;
 
 use crate::problem::Problem;
 
-/// The answer to a command without effect. `refused` says what the aggregate's own refusal is.
+/// The code of the answer to an `Idempotency-Key` that stands for another request.
+pub const IDEMPOTENCY_MISMATCH: &str = "request.idempotency_mismatch";
+
+/// The answer to a command without effect. `refused` says what the aggregate's own refusal is, `not_found` what is
+/// answered for an id that nothing can have.
 pub fn command_problem<E: std::error::Error + 'static>(
     error: CommandError<E>,
     refused: impl FnOnce(E) -> Problem,
+    not_found: impl FnOnce() -> Problem,
 ) -> Problem {
     match error {
         CommandError::Refused(refusal) => refused(refusal),
@@ -20,9 +25,11 @@ pub fn command_problem<E: std::error::Error + 'static>(
         }
         CommandError::PreconditionFailed { current_version } => Problem::precondition_failed(current_version),
         CommandError::CommandMismatch => {
-            Problem::refused("request.idempotency_mismatch", "the Idempotency-Key was used before for another request")
+            Problem::refused(IDEMPOTENCY_MISMATCH, "the Idempotency-Key was used before for another request")
         }
         CommandError::Busy => Problem::unavailable("ledger.busy", "the ledger is busy; nothing was recorded", 1),
+        // The id in the path. Ids of new things are checked before there is a command.
+        CommandError::Invalid(invalid) if invalid.what == "stream_id" => not_found(),
         CommandError::Invalid(invalid) => Problem::invalid(format!("/{}", invalid.what), invalid.why),
         CommandError::OutcomeUnknown => Problem::unavailable(
             "ledger.outcome_unknown",

@@ -4,7 +4,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, IF_MATCH};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use daybook_ledger::commands::CommandContext;
 
@@ -90,11 +90,20 @@ pub struct CommandRequest {
     target: String,
     key: Option<IdempotencyKey>,
     expected_version: Option<u64>,
+    has_if_match: bool,
     causation_id: Option<String>,
     on_behalf_of: Option<String>,
 }
 
 impl CommandRequest {
+    /// Refuses `If-Match`, for requests with several commands: these have no version in common.
+    pub fn refuse_if_match(&self) -> Result<(), Problem> {
+        if self.has_if_match {
+            return Err(Problem::invalid("If-Match", "cannot be taken by a request with several commands"));
+        }
+        Ok(())
+    }
+
     /// The ledger's context for this request's one command; `body` is what the command was read from.
     pub fn context(&self, principal: &Principal, body: &[u8]) -> CommandContext {
         self.build(principal, body, None)
@@ -149,6 +158,7 @@ impl CommandRequest {
             target: format!("{path}?{}", request.query_string()),
             key: IdempotencyKey::from_headers(headers)?,
             expected_version: if_match::expected_version(headers)?,
+            has_if_match: headers.contains_key(IF_MATCH),
             causation_id: optional(headers, CAUSATION_ID, ":/")?,
             on_behalf_of,
         })

@@ -134,12 +134,13 @@ pub fn payload_problem(error: &actix_web::error::PayloadError) -> Problem {
     Problem::bad_request("request.incomplete", format!("the body could not be read: {error}"))
 }
 
-/// Reads JSON, or says what is wrong with it and where.
+/// Reads a JSON object, or says what is wrong with it and where.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if let Err(error) = std::str::from_utf8(bytes) {
         let detail = format!("not UTF-8 at byte {}", error.valid_up_to());
         return Err(Problem::bad_request("request.malformed", detail));
     }
+    check_is_object(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().clone();
@@ -147,6 +148,17 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })?;
     deserializer.end().map_err(|error| malformed(&error))?;
     Ok(value)
+}
+
+/// Structs could also be read from arrays, field by field in order: names would not be checked and nothing would say what
+/// a value means.
+fn check_is_object(bytes: &[u8]) -> Result<(), Problem> {
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
+        return Ok(());
+    }
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(|error| malformed(&error))?;
+    let detail = "must be a JSON object";
+    Err(Problem::bad_request("request.invalid", detail).at("", detail))
 }
 
 fn problem(path: &Path, error: &serde_json::Error) -> Problem {
@@ -247,13 +259,17 @@ mod tests {
     fn what_is_not_json_is_malformed() {
         let deep = "[".repeat(10_000);
         for text in ["", "{", "{\"amount\":NaN}", "{\"amount\":1}x", "{\"amount\":01}", "nope", deep.as_str()] {
-            let code = fault(text).0;
-            assert!(
-                code == "request.malformed" || (text.starts_with('[') && code == "request.invalid"),
-                "{text:.20} {code}"
-            );
+            assert_eq!(fault(text).0, "request.malformed", "{text:.20}");
         }
         assert_eq!(parse::<Outer>(b"{\"amount\":\"\xff\"}").unwrap_err().code(), "request.malformed");
+    }
+
+    #[test]
+    fn values_without_names_are_not_an_object() {
+        for text in ["[]", " [\"1.5\"]", "[\"1.5\",null]", "7", "null", "\"text\"", "true"] {
+            assert_eq!(fault(text), ("request.invalid".to_owned(), String::new()), "{text}");
+        }
+        assert!(parse::<Outer>(b" \n{\"amount\":1}").is_ok());
     }
 
     #[test]

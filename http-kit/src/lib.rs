@@ -28,7 +28,7 @@ pub use page::{Listing, Page, PageParameters};
 pub use permission::{Allowed, Permission};
 pub use position::{AtLeast, with_position};
 pub use problem::{FieldError, Problem};
-pub use query::Query;
+pub use query::{NoQuery, Query};
 pub use routes::RouteTable;
 pub use telemetry::{HttpMetrics, ProjectorReading, SequencerMetrics, Telemetry};
 

@@ -1,15 +1,20 @@
 //! What every request goes through: its ids, the security headers of the answer, one access-log line, and its metrics.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
+use bytes::Bytes;
 use tracing::Instrument;
 
 use crate::context::{REQUEST_ID, RequestContext};
@@ -31,6 +36,7 @@ pub async fn observe(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
+    let method = known_method(request.method().as_str());
     let context = RequestContext::from_headers(request.headers());
     request.extensions_mut().insert(context.clone());
     // Of the highest level, so that no filter of levels takes the request's id from the lines within.
@@ -45,8 +51,40 @@ pub async fn observe(
     let mut answer = called.map_err(|error| Problem::from_actix(&error).with_request_id(context.request_id.clone()))?;
     complete(&mut answer, &context);
     let _in_span = span.enter();
-    record(&answer, &context, started, metrics.as_ref().map(|metrics| metrics.get_ref()));
+    record(&answer, &context, method, started, metrics.as_ref().map(|metrics| metrics.get_ref()));
     Ok(answer)
+}
+
+/// Answers `HEAD` as `GET` is answered, without the body: same status, same headers, same length.
+pub async fn answer_head<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, NoBody>>, Error> {
+    let is_head = request.method() == Method::HEAD;
+    if is_head {
+        request.head_mut().method = Method::GET;
+    }
+    let answer = next.call(request).await?;
+    Ok(if is_head {
+        answer.map_body(|_, body| EitherBody::right(NoBody(body.size())))
+    } else {
+        answer.map_into_left_body()
+    })
+}
+
+/// The size of a body, and nothing in it.
+pub struct NoBody(BodySize);
+
+impl MessageBody for NoBody {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        self.0
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        Poll::Ready(None)
+    }
 }
 
 fn complete<B>(answer: &mut ServiceResponse<B>, context: &RequestContext) {
@@ -70,11 +108,16 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
     }
 }
 
-fn record<B>(answer: &ServiceResponse<B>, context: &RequestContext, started: Instant, metrics: Option<&HttpMetrics>) {
+fn record<B>(
+    answer: &ServiceResponse<B>,
+    context: &RequestContext,
+    method: &'static str,
+    started: Instant,
+    metrics: Option<&HttpMetrics>,
+) {
     let request = answer.request();
     let elapsed = started.elapsed();
     let status = answer.status().as_u16();
-    let method = known_method(request.method().as_str());
     let route = request.match_pattern().unwrap_or_else(|| UNMATCHED.to_owned());
     if let Some(metrics) = metrics {
         metrics.record(method, &route, status, elapsed);

@@ -18,7 +18,8 @@ use crate::problem::PROBLEM_JSON;
 #[expect(dead_code, reason = "read by the derive only; the values are read by CommandRequest")]
 pub struct CommandHeaders {
     /// 1 to 128 visible ASCII characters. A repeat with the same key and content answers what the first one answered,
-    /// with `Idempotency-Replayed: true`, and records nothing; the same key with other content is 422.
+    /// with `Idempotency-Replayed: true`, and records nothing; the same key with other content is 422. A command that
+    /// changed nothing is remembered too. A refused one is not: its repeat is decided anew.
     #[param(rename = "Idempotency-Key")]
     idempotency_key: Option<String>,
     /// Version the caller has seen, in quotation marks (`"3"`). Another current version is 412.
@@ -31,6 +32,30 @@ pub struct CommandHeaders {
     #[param(rename = "X-Correlation-Id")]
     correlation_id: Option<String>,
     /// What directly caused this command; kept with the entry.
+    #[param(rename = "X-Causation-Id")]
+    causation_id: Option<String>,
+    /// Opaque id of the person for whom the caller acts; an e-mail address is turned into one.
+    #[param(rename = "X-On-Behalf-Of")]
+    on_behalf_of: Option<String>,
+}
+
+/// Headers of a request with several commands. They have no version in common: `If-Match` is a 400.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "read by the derive only; the values are read by CommandRequest")]
+pub struct BulkHeaders {
+    /// 1 to 128 visible ASCII characters. What a first request with the same key and content recorded is answered again
+    /// and not recorded again; what changed nothing is remembered too. What was refused is decided anew. The same key
+    /// with other content is `request.idempotency_mismatch`.
+    #[param(rename = "Idempotency-Key")]
+    idempotency_key: Option<String>,
+    /// Id of the request, `[A-Za-z0-9._-]{1,64}`; one is made if it is absent.
+    #[param(rename = "X-Request-Id")]
+    request_id: Option<String>,
+    /// Common to everything that one piece of work causes; kept with the entries.
+    #[param(rename = "X-Correlation-Id")]
+    correlation_id: Option<String>,
+    /// What directly caused these commands; kept with the entries.
     #[param(rename = "X-Causation-Id")]
     causation_id: Option<String>,
     /// Opaque id of the person for whom the caller acts; an e-mail address is turned into one.
@@ -62,19 +87,19 @@ pub struct QueryProblems;
 
 impl IntoResponses for CommandProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 503])
+        problems(&[400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 503])
     }
 }
 
 impl IntoResponses for CreateProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 403, 408, 409, 412, 413, 415, 422, 429, 503])
+        problems(&[400, 401, 403, 408, 409, 412, 413, 415, 422, 503])
     }
 }
 
 impl IntoResponses for QueryProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 403, 404, 429, 503])
+        problems(&[400, 401, 403, 404, 503])
     }
 }
 
@@ -98,7 +123,6 @@ fn problem_response(status: u16) -> Response {
         413 => "The body is too large.",
         415 => "The content type or encoding is not read here.",
         422 => "A rule refuses it, or the `Idempotency-Key` stands for another request.",
-        429 => "Too many requests; `Retry-After` says when to come back.",
         _ => "Not now; `Retry-After` says when to come back.",
     };
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
@@ -108,18 +132,18 @@ fn problem_response(status: u16) -> Response {
 /// Adds the ways to authenticate, and requires one of them everywhere.
 pub fn add_security(document: &mut OpenApi) {
     let components = document.components.get_or_insert_with(Components::new);
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The operator's token.")).build();
-    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The operator's token")).build();
+    components.add_security_scheme("operator_token", SecurityScheme::Http(bearer));
     for (name, header, description) in [
-        ("dev_email", "x-user-email", "E-mail address, under development authentication only."),
-        ("dev_role", "x-user-role", "admin, compliance, analyst or viewer, under development authentication only."),
+        ("development_email", "x-user-email", "Under development authentication only: an e-mail address"),
+        ("development_role", "x-user-role", "Under development authentication only: a role"),
     ] {
         let key = ApiKey::Header(ApiKeyValue::with_description(header, description));
         components.add_security_scheme(name, SecurityScheme::ApiKey(key));
     }
     let none: [String; 0] = [];
     document.security = Some(vec![
-        SecurityRequirement::new("bearer", none.clone()),
-        SecurityRequirement::new("dev_email", none.clone()).add("dev_role", none),
+        SecurityRequirement::new("operator_token", none.clone()),
+        SecurityRequirement::new("development_email", none.clone()).add("development_role", none),
     ]);
 }

@@ -149,11 +149,6 @@ impl Problem {
         Self::new(422, code, detail)
     }
 
-    /// 429: too many requests; come back after so many seconds.
-    pub fn too_many_requests(retry_after_seconds: u32) -> Self {
-        Self::new(429, "request.rate_limited", "too many requests").with_retry_after(retry_after_seconds)
-    }
-
     /// 503: not now; come back after so many seconds.
     pub fn unavailable(
         code: impl Into<Cow<'static, str>>,

@@ -36,6 +36,22 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     }
 }
 
+/// No query parameter at all: the first one that is given is `request.unknown_parameter`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NoQuery;
+
+impl FromRequest for NoQuery {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(match form_pairs(request.query_string()).next() {
+            None => Ok(Self),
+            Some((name, _)) => Err(unknown(&name)),
+        })
+    }
+}
+
 /// Reads a query string, or says which parameter is wrong.
 pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     if query.len() > MAX_QUERY_BYTES {
@@ -53,7 +69,7 @@ pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
         let name = error.path().iter().next().map(ToString::to_string).unwrap_or_default();
         let detail: String = error.inner().to_string().chars().take(300).collect();
         if let Some(name) = named(&detail, "unknown field `") {
-            return fault("request.unknown_parameter", name, "is not a parameter of this request");
+            return unknown(name);
         }
         if let Some(name) = named(&detail, "missing field `") {
             return fault("request.missing_parameter", name, "is required");
@@ -68,6 +84,10 @@ fn form_pairs(query: &str) -> form_urlencoded::Parse<'_> {
 
 fn named<'a>(message: &'a str, start: &str) -> Option<&'a str> {
     message.strip_prefix(start)?.split('`').next()
+}
+
+fn unknown(name: &str) -> Problem {
+    fault("request.unknown_parameter", name, "is not a parameter of this request")
 }
 
 fn fault(code: &'static str, name: &str, detail: &str) -> Problem {
@@ -90,6 +110,21 @@ mod tests {
         status: Option<String>,
         #[serde(flatten)]
         page: PageParameters,
+    }
+
+    #[test]
+    fn any_parameter_is_one_too_many_for_no_query() {
+        let read = |uri| {
+            let request = actix_web::test::TestRequest::with_uri(uri).to_http_request();
+            NoQuery::from_request(&request, &mut Payload::None).into_inner()
+        };
+        assert_eq!(read("/x"), Ok(NoQuery));
+        assert_eq!(read("/x?"), Ok(NoQuery));
+        for (uri, pointer) in [("/x?to=boss", "?to"), ("/x?y", "?y"), ("/x?a%20b=1&c=2", "?a b"), ("/x?=1", "?")] {
+            let problem = read(uri).unwrap_err();
+            assert_eq!((problem.status(), problem.code()), (400, "request.unknown_parameter"));
+            assert_eq!(problem.errors()[0].pointer, pointer);
+        }
     }
 
     #[test]

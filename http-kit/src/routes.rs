@@ -41,7 +41,7 @@ impl RouteTable {
         Self { routes }
     }
 
-    /// The methods of `path`; empty where it is nobody's.
+    /// The documented methods of `path`; empty where it is nobody's.
     pub fn methods(&self, path: &str) -> BTreeSet<&'static str> {
         self.routes
             .iter()
@@ -55,7 +55,11 @@ impl RouteTable {
 /// The handler of everything that no handler took.
 pub async fn fallback(request: HttpRequest) -> HttpResponse {
     let table = request.app_data::<web::Data<RouteTable>>();
-    let methods = table.map(|table| table.methods(request.path())).unwrap_or_default();
+    let mut methods = table.map(|table| table.methods(request.path())).unwrap_or_default();
+    if methods.contains("GET") {
+        // No document lists it: see `middleware::answer_head`.
+        methods.insert("HEAD");
+    }
     if methods.is_empty() {
         return Problem::not_found("request.unknown_route", "there is nothing at this path").error_response();
     }

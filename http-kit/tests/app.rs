@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap is a failed test")]
 
 use actix_web::dev::ServiceResponse;
+use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpResponse, test, web};
 use daybook_http_kit::permission::{LedgerRead, ProjectionRebuild};
@@ -26,7 +27,7 @@ async fn list(_: Allowed<LedgerRead>, at: AtLeast, filter: Query<Filter>) -> Res
     Ok(with_position(HttpResponse::Ok().content_type("text/plain").body(body), at.0))
 }
 
-async fn make(_: Allowed<ProjectionRebuild>, body: Body<Vec<u8>>) -> HttpResponse {
+async fn make(_: Allowed<ProjectionRebuild>, body: Body<serde_json::Map<String, serde_json::Value>>) -> HttpResponse {
     HttpResponse::Ok().json(body.value)
 }
 
@@ -119,7 +120,7 @@ async fn what_no_handler_takes_is_a_problem() {
     assert_eq!(problem(get("/v1/numbers/many")).await["code"], "request.invalid_path");
     let delete = test::TestRequest::delete().uri("/things");
     let (status, headers, _) = answer(delete).await;
-    assert_eq!((status, headers.get("allow").unwrap().to_str().unwrap()), (405, "GET, POST"));
+    assert_eq!((status, headers.get("allow").unwrap().to_str().unwrap()), (405, "GET, HEAD, POST"));
 }
 
 #[actix_web::test]
@@ -164,4 +165,49 @@ async fn requests_are_counted_by_pattern() {
     assert!(text.contains(counted), "{text}");
     assert!(text.contains(r#"http_route="unmatched",http_status_code="404"} 1"#), "{text}");
     assert!(!text.contains("/somewhere/else"));
+}
+
+#[actix_web::test]
+async fn head_is_answered_as_get_without_the_body() {
+    let (status, headers, body) = answer(get("/things").method(Method::HEAD)).await;
+    assert_eq!((status, body.len()), (200, 0));
+    assert!(headers.contains_key("content-type"));
+    let (status, _, body) = answer(get("/nothing").method(Method::HEAD)).await;
+    assert_eq!((status, body.len()), (404, 0));
+    let telemetry = Telemetry::new().unwrap();
+    answer_with(&kit().with_metrics(telemetry.http()), get("/numbers/1").method(Method::HEAD)).await;
+    let text = telemetry.render().unwrap();
+    assert!(text.contains(r#"http_method="HEAD",http_route="/numbers/{number}",http_status_code="200"} 1"#), "{text}");
+}
+
+#[actix_web::test]
+async fn head_says_the_length_that_get_has() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let kit = kit();
+    let server = actix_web::HttpServer::new(move || daybook_http_kit::app(&kit).configure(routes))
+        .workers(1)
+        .disable_signals()
+        .listen(listener)
+        .unwrap()
+        .run();
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    let ask = |method: &'static str| {
+        actix_web::rt::task::spawn_blocking(move || {
+            use std::io::{Read, Write};
+            let mut connection = std::net::TcpStream::connect(address).unwrap();
+            connection.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+            let request = format!("{method} /numbers/12345 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            connection.write_all(request.as_bytes()).unwrap();
+            let mut text = String::new();
+            connection.read_to_string(&mut text).unwrap();
+            text.to_ascii_lowercase()
+        })
+    };
+    let (got, head) = (ask("GET").await.unwrap(), ask("HEAD").await.unwrap());
+    assert!(got.contains("content-length: 5\r\n") && got.ends_with("\r\n\r\n12345"), "{got}");
+    assert!(head.starts_with("http/1.1 200") && head.contains("content-length: 5\r\n"), "{head}");
+    assert!(head.ends_with("\r\n\r\n"), "{head}");
+    handle.stop(true).await;
 }

@@ -18,8 +18,8 @@ const SETUP_LOCK: i64 = 0x6461_7962_6f6f_6b72;
 pub(crate) struct TablesRow {
     pub reducer_version: u64,
     pub generation: u64,
-    /// Generation and last sign of life of the rebuild under way.
-    pub rebuild: Option<(u64, i64)>,
+    /// Generation of the rebuild under way, and whether it is still alive, as far as one can tell.
+    pub rebuild: Option<(u64, bool)>,
 }
 
 /// The row of a projector and a ledger, under lock.
@@ -35,6 +35,15 @@ fn for_update(db: &ReadDb) -> &'static str {
     match db.kind() {
         StoreKind::Sqlite => "",
         StoreKind::Postgres => " for update",
+    }
+}
+
+/// The time by the database's clock, in microseconds, as SQL. Signs of life are written and judged by one clock: those of
+/// two machines may be further apart than a rebuild is given.
+pub(crate) fn clock(db: &ReadDb) -> &'static str {
+    match db.kind() {
+        StoreKind::Sqlite => "cast((julianday('now') - 2440587.5) * 86400000000.0 as integer)",
+        StoreKind::Postgres => "(extract(epoch from clock_timestamp()) * 1000000)::bigint",
     }
 }
 
@@ -85,24 +94,22 @@ pub(crate) async fn tables_row(
     projector: &dyn Projector,
 ) -> Result<Option<TablesRow>, EngineError> {
     let sql = format!(
-        "select reducer_version, generation, rebuild_generation, rebuild_seen_at from projector_tables \
+        "select reducer_version, generation, rebuild_generation, rebuild_seen_at, {} as clock from projector_tables \
          where projector = $1{}",
+        clock(db),
         for_update(db)
     );
     let row = sqlx::query(&sql).bind(projector.name()).fetch_optional(connection).await?;
     let Some(row) = row else { return Ok(None) };
     let rebuild: Option<i64> = row.try_get("rebuild_generation")?;
     let seen_at: Option<i64> = row.try_get("rebuild_seen_at")?;
+    let clock: i64 = row.try_get("clock")?;
+    let is_alive = clock.saturating_sub(seen_at.unwrap_or(0)) < REBUILD_DEAD_AFTER_MICROS;
     Ok(Some(TablesRow {
         reducer_version: natural(&row, "reducer_version")?,
         generation: natural(&row, "generation")?,
-        rebuild: rebuild.and_then(|number| u64::try_from(number).ok()).map(|number| (number, seen_at.unwrap_or(0))),
+        rebuild: rebuild.and_then(|number| u64::try_from(number).ok()).map(|number| (number, is_alive)),
     }))
-}
-
-/// Whether that rebuild is still alive, as far as one can tell.
-pub(crate) fn is_alive(seen_at: i64) -> bool {
-    now().saturating_sub(seen_at) < REBUILD_DEAD_AFTER_MICROS
 }
 
 /// Drops the tables of a rebuild that is not alive any more.
@@ -112,7 +119,7 @@ pub(crate) async fn clear_dead_rebuild(
     row: TablesRow,
 ) -> Result<TablesRow, EngineError> {
     match row.rebuild {
-        Some((generation, seen_at)) if !is_alive(seen_at) => {
+        Some((generation, false)) => {
             tracing::info!(projector = projector.name(), generation, "removing what an interrupted rebuild left");
             end_rebuild(connection, projector, generation).await?;
             Ok(TablesRow { rebuild: None, ..row })
@@ -152,18 +159,23 @@ pub(crate) async fn end_rebuild(
 
 /// Notes that a rebuild has begun.
 pub(crate) async fn begin_rebuild(
+    db: &ReadDb,
     connection: &mut AnyConnection,
     projector: &dyn Projector,
     generation: u64,
 ) -> Result<(), EngineError> {
-    let sql = "update projector_tables set generation = $1, rebuild_generation = $1, rebuild_seen_at = $2 \
-         where projector = $3";
-    sqlx::query(sql).bind(signed(generation)).bind(now()).bind(projector.name()).execute(connection).await?;
+    let sql = format!(
+        "update projector_tables set generation = $1, rebuild_generation = $1, rebuild_seen_at = {} \
+         where projector = $2",
+        clock(db)
+    );
+    sqlx::query(&sql).bind(signed(generation)).bind(projector.name()).execute(connection).await?;
     Ok(())
 }
 
 /// A sign of life of a rebuild. False where it is not the one under way any more.
 pub(crate) async fn note_rebuild(
+    db: &ReadDb,
     connection: &mut AnyConnection,
     projector: &dyn Projector,
     generation: u64,
@@ -171,9 +183,11 @@ pub(crate) async fn note_rebuild(
     position: u64,
     target: u64,
 ) -> Result<bool, EngineError> {
-    let sql = "update projector_tables set rebuild_seen_at = $1 where projector = $2 and rebuild_generation = $3";
-    let touched = sqlx::query(sql)
-        .bind(now())
+    let sql = format!(
+        "update projector_tables set rebuild_seen_at = {} where projector = $1 and rebuild_generation = $2",
+        clock(db)
+    );
+    let touched = sqlx::query(&sql)
         .bind(projector.name())
         .bind(signed(generation))
         .execute(&mut *connection)
@@ -265,4 +279,20 @@ pub(crate) async fn note_error(
         .await?;
     transaction.commit().await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn clock_of_the_database_counts_microseconds_since_the_epoch() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = ReadDb::open_sqlite(folder.path().join("read.db")).await.unwrap();
+        let sql = format!("select {}", clock(&db));
+        let time: i64 = sqlx::query_scalar(&sql).fetch_one(db.readers()).await.unwrap();
+        assert!(now().abs_diff(time) < 10_000_000, "{time}");
+    }
 }

@@ -73,7 +73,7 @@ impl Projections {
     }
 
     /// Follows the ledger until `shutdown` is true or its sender is gone. A projector that fails tries again, ever
-    /// more slowly, and does not stop the others. Tables folded by another version of the code are rebuilt first.
+    /// more slowly, and does not stop the others; so does one that panics. Tables folded by another version of the code are rebuilt first.
     ///
     /// Several processes may do this on the same database: a position is moved only by who holds it.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
@@ -83,7 +83,7 @@ impl Projections {
         }
         while let Some(ended) = workers.join_next().await {
             if let Err(error) = ended {
-                tracing::error!(%error, "a projector's worker has panicked");
+                tracing::error!(%error, "a projector has ended unexpectedly");
             }
         }
     }

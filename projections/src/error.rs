@@ -61,6 +61,9 @@ pub enum EngineError {
     /// It was asked to stop.
     #[error("the rebuild of {0} was interrupted")]
     Interrupted(&'static str),
+    /// The code that folds has panicked. What it said is in the log alone, because it may quote an entry.
+    #[error("the worker has panicked; it is started again after a pause")]
+    Panicked,
     /// Readers never left a moment to swap the tables.
     #[error("the rebuilt tables of {0} could not be swapped in: the live ones were in use all the time")]
     SwapBlocked(&'static str),

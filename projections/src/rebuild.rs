@@ -15,7 +15,7 @@ use sqlx::{AnyConnection, Executor, Row};
 
 use crate::bookkeeping::{self, LockedPosition, TablesRow};
 use crate::engine::Core;
-use crate::error::EngineError;
+use crate::error::{EngineError, FoldError};
 use crate::fold::LARGE_PAGE;
 use crate::projector::{Projector, TableNames, prepare};
 
@@ -114,7 +114,7 @@ async fn begin(core: &Core, projector: &dyn Projector, row: TablesRow, finish: F
         return Err(EngineError::RebuildRunning(projector.name()));
     }
     let generation = row.generation + 1;
-    bookkeeping::begin_rebuild(&mut transaction, projector, generation).await?;
+    bookkeeping::begin_rebuild(&core.db, &mut transaction, projector, generation).await?;
     bookkeeping::create_tables(&mut transaction, projector, &TableNames::beside(generation)).await?;
     transaction.commit().await?;
     Ok(generation)
@@ -207,9 +207,16 @@ impl Rebuild<'_> {
             return Err(EngineError::Interrupted(self.projector.name()));
         }
         let mut transaction = self.core.db.begin().await?;
-        let ours =
-            bookkeeping::note_rebuild(&mut transaction, self.projector, self.generation, ledger_id, position, target)
-                .await?;
+        let ours = bookkeeping::note_rebuild(
+            &self.core.db,
+            &mut transaction,
+            self.projector,
+            self.generation,
+            ledger_id,
+            position,
+            target,
+        )
+        .await?;
         transaction.commit().await?;
         if ours { Ok(()) } else { Err(EngineError::RebuildSuperseded(self.projector.name())) }
     }
@@ -341,7 +348,14 @@ fn ledger(id: &str) -> Result<LedgerId, EngineError> {
     })
 }
 
-/// PostgreSQL's `lock_not_available`.
+/// Whether the live tables were in use: PostgreSQL's `lock_not_available`, or `deadlock_detected` where a reader waits
+/// for what the swap holds.
 fn is_lock_timeout(error: &EngineError) -> bool {
-    matches!(error, EngineError::Read(ReadError::Database(sqlx::Error::Database(error))) if error.code().as_deref() == Some("55P03"))
+    match error {
+        EngineError::Read(ReadError::Database(sqlx::Error::Database(error)))
+        | EngineError::Fold { error: FoldError::Database(sqlx::Error::Database(error)), .. } => {
+            error.code().is_some_and(|code| matches!(code.as_ref(), "55P03" | "40P01"))
+        }
+        _ => false,
+    }
 }

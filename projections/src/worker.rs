@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use daybook_read_models::time::now;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::bookkeeping;
 use crate::engine::Core;
@@ -19,9 +20,25 @@ const IDLE_WAIT: Duration = Duration::from_secs(1);
 /// Pauses after failures in a row.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Pause before a worker that has panicked is started again.
+const RESTART_PAUSE: Duration = Duration::from_secs(5);
 
-/// Works until `shutdown` is true or its sender is gone.
+/// Works until `shutdown` is true or its sender is gone, and begins anew after a panic.
 pub(crate) async fn run(core: Arc<Core>, projector: Arc<dyn Projector>, mut shutdown: watch::Receiver<bool>) {
+    while !stopped(&shutdown) {
+        // A task of its own holds the panic; the set takes it along where this future is dropped.
+        let mut worker = JoinSet::new();
+        worker.spawn(work(Arc::clone(&core), Arc::clone(&projector), shutdown.clone()));
+        match worker.join_next().await {
+            Some(Err(error)) if error.is_panic() => {}
+            _ => return,
+        }
+        report(&core, projector.as_ref(), &EngineError::Panicked).await;
+        let _ = tokio::time::timeout(RESTART_PAUSE, until_stopped(&mut shutdown)).await;
+    }
+}
+
+async fn work(core: Arc<Core>, projector: Arc<dyn Projector>, mut shutdown: watch::Receiver<bool>) {
     let projector = projector.as_ref();
     let mut pause = FIRST_PAUSE;
     // Only a start may rebuild tables of another version: two programs of different versions that run side by side
@@ -141,10 +158,13 @@ async fn recovered(core: &Core, projector: &dyn Projector, position: u64) -> Res
 
 /// A rebuild that died shortly before this process began did not look dead then.
 async fn remove_dead_rebuild(core: &Core, projector: &dyn Projector) -> Result<(), EngineError> {
-    let sql = "select projector from projector_tables where projector = $1 and rebuild_seen_at < $2";
-    let dead = sqlx::query(sql)
+    let sql = format!(
+        "select projector from projector_tables where projector = $1 and rebuild_seen_at < {} - $2",
+        bookkeeping::clock(&core.db)
+    );
+    let dead = sqlx::query(&sql)
         .bind(projector.name())
-        .bind(now() - bookkeeping::REBUILD_DEAD_AFTER_MICROS)
+        .bind(bookkeeping::REBUILD_DEAD_AFTER_MICROS)
         .fetch_optional(core.db.readers())
         .await?;
     if dead.is_some() {

@@ -186,7 +186,7 @@ pub struct AuditTrailParameters {
 impl AuditTrailParameters {
     fn filter(self) -> Result<AuditTrailFilter, Problem> {
         let filter = AuditTrailFilter {
-            event_type: text("event_type", self.event_type)?,
+            event_types: text("event_type", self.event_type)?.into_iter().collect(),
             entity_type: text("entity_type", self.entity_type)?,
             entity_id: text("entity_id", self.entity_id)?,
             actor_kind: word("actor_kind", self.actor_kind, &ACTOR_KINDS, &[])?,
@@ -244,8 +244,9 @@ pub struct PredecessorParameters {
     /// Type of what it happened to.
     #[param(example = "incident")]
     entity_type: Option<String>,
-    /// What happened: `incident.opened`, or with underscores only.
-    #[param(example = "incident_opened")]
+    /// What happened: `incident.opened`, or with underscores only; or one of `incident_created`,
+    /// `incident_status_change`, `incident_escalation`, `incident_assignment`, `incident_comment`.
+    #[param(example = "incident_created")]
     event_type: Option<String>,
     /// One of the regulations that it is kept for, with underscores or spaces.
     #[param(example = "FINRA_4511")]
@@ -276,7 +277,7 @@ pub async fn predecessor_list(
         return Err(invalid("limit", format!("must be 1 to {MAX_PREDECESSOR_LIMIT}")));
     }
     let filter = AuditTrailFilter {
-        event_type: text("event_type", parameters.event_type)?.map(|event_type| dotted(&event_type)),
+        event_types: text("event_type", parameters.event_type)?.map(|name| event_types(&name)).unwrap_or_default(),
         entity_type: text("entity_type", parameters.entity_type)?,
         regulation_tag: tag(parameters.regulation_tag)?,
         start: time::parameter("start", parameters.start.as_deref(), Edge::Start)?,
@@ -291,9 +292,33 @@ pub async fn predecessor_list(
     Ok(HttpResponse::Ok().position(seen).json(records))
 }
 
-/// The predecessors' event types had no dot between what and happened: `incident_opened` is `incident.opened`.
-fn dotted(event_type: &str) -> String {
-    if event_type.contains('.') { event_type.to_owned() } else { event_type.replacen('_', ".", 1) }
+/// The predecessors' names of what happens to incidents, and what each stands for.
+const PREDECESSOR_EVENT_TYPES: &[(&str, &[&str])] = &[
+    ("incident_created", &["incident.opened"]),
+    (
+        "incident_status_change",
+        &[
+            "incident.acknowledged",
+            "incident.investigation_started",
+            "incident.resolved",
+            "incident.closed",
+            "incident.reopened",
+        ],
+    ),
+    ("incident_escalation", &["incident.escalated"]),
+    ("incident_assignment", &["incident.assigned"]),
+    ("incident_comment", &["incident.commented"]),
+];
+
+/// The event types that a name asks for: one of the predecessors' names, or an event type, with its dot or without:
+/// `incident_opened` is `incident.opened`.
+fn event_types(name: &str) -> Vec<String> {
+    let meant = PREDECESSOR_EVENT_TYPES.iter().find(|(known, _)| *known == name);
+    match meant {
+        Some((_, event_types)) => event_types.iter().map(|event_type| (*event_type).to_owned()).collect(),
+        None if name.contains('.') => vec![name.to_owned()],
+        None => vec![name.replacen('_', ".", 1)],
+    }
 }
 
 #[cfg(test)]
@@ -303,7 +328,9 @@ mod tests {
     #[test]
     fn event_types_become_titles_and_back() {
         assert_eq!(title_case("incident.status_changed"), "Incident Status Changed");
-        assert_eq!(dotted("incident_status_changed"), "incident.status_changed");
-        assert_eq!(dotted("incident.opened"), "incident.opened");
+        assert_eq!(event_types("transaction_status_changed"), ["transaction.status_changed"]);
+        assert_eq!(event_types("incident.opened"), ["incident.opened"]);
+        assert_eq!(event_types("incident_created"), ["incident.opened"]);
+        assert_eq!(event_types("incident_status_change").len(), 5);
     }
 }

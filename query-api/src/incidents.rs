@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use daybook_http_kit::permission::IncidentRead;
-use daybook_http_kit::{Allowed, AtLeast, PageParameters, Problem, Query, if_match};
+use daybook_http_kit::{Allowed, AtLeast, NoQuery, PageParameters, Problem, Query, if_match};
 use daybook_read_models::incidents::{self, IncidentFilter, IncidentRow, PROJECTOR, TimelineRow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -353,6 +353,7 @@ pub async fn list(
         headers(("ETag" = String, description = "Its version in quotation marks")))))]
 pub async fn get(
     _: Allowed<IncidentRead>,
+    _: NoQuery,
     at_least: AtLeast,
     incident_id: web::Path<String>,
     state: web::Data<QueryState>,

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use bytes::{BufMut, Bytes, BytesMut};
 use daybook_http_kit::permission::{LedgerRead, LedgerVerify};
-use daybook_http_kit::{Allowed, Problem, Query};
+use daybook_http_kit::{Allowed, NoQuery, Problem, Query};
 use daybook_ledger::{Entry, Head, LedgerReader, StoreError, StreamKey};
 use futures::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,7 @@ pub struct EntriesParameters {
 /// The ledgers that can be read here.
 #[utoipa::path(get, path = "/v1/ledgers", tag = "ledger", operation_id = "list_ledgers",
     responses((status = 200, description = "Every ledger", body = Vec<LedgerView>)))]
-pub async fn list(_: Allowed<LedgerVerify>, state: web::Data<QueryState>) -> Result<HttpResponse, Problem> {
+pub async fn list(_: Allowed<LedgerVerify>, _: NoQuery, state: web::Data<QueryState>) -> Result<HttpResponse, Problem> {
     let head = head_of(&state.ledger).await?;
     let ledger = LedgerView { ledger_id: head.ledger_id.to_string(), size: head.size, head: head.hash.to_string() };
     Ok(HttpResponse::Ok().position(head.size).json([ledger]))
@@ -111,6 +111,7 @@ pub async fn list(_: Allowed<LedgerVerify>, state: web::Data<QueryState>) -> Res
     responses((status = 200, description = "The head", body = HeadView)))]
 pub async fn head(
     _: Allowed<LedgerVerify>,
+    _: NoQuery,
     ledger_id: web::Path<String>,
     state: web::Data<QueryState>,
 ) -> Result<HttpResponse, Problem> {
@@ -148,6 +149,7 @@ pub async fn entries(
     responses((status = 200, description = "The entry", body = EntryView)))]
 pub async fn entry(
     _: Allowed<LedgerRead>,
+    _: NoQuery,
     path: web::Path<(String, String)>,
     state: web::Data<QueryState>,
 ) -> Result<HttpResponse, Problem> {
@@ -200,6 +202,7 @@ pub struct StreamView {
     responses((status = 200, description = "Its entries", body = StreamView)))]
 pub async fn stream(
     _: Allowed<LedgerRead>,
+    _: NoQuery,
     path: web::Path<(String, String, String)>,
     state: web::Data<QueryState>,
 ) -> Result<HttpResponse, Problem> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
 use daybook_http_kit::permission::held_by;
-use daybook_http_kit::{Principal, Role};
+use daybook_http_kit::{NoQuery, Principal, Role};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -42,7 +42,7 @@ pub struct OwnPermissions {
 /// The permissions of every role. Needs no credentials: it is the same for everybody.
 #[utoipa::path(get, path = "/v1/auth/roles", tag = "identity", operation_id = "list_roles",
     responses((status = 200, description = "Permissions by role", body = BTreeMap<String, RoleView>)), security(()))]
-pub async fn list() -> HttpResponse {
+pub async fn list(_: NoQuery) -> HttpResponse {
     let roles: BTreeMap<&'static str, RoleView> = ROLES
         .into_iter()
         .map(|role| {
@@ -58,7 +58,7 @@ pub async fn list() -> HttpResponse {
 /// Who the caller is and what it may do.
 #[utoipa::path(get, path = "/v1/auth/me/permissions", tag = "identity", operation_id = "get_own_permissions",
     responses((status = 200, description = "The caller", body = OwnPermissions)))]
-pub async fn own(principal: Principal) -> HttpResponse {
+pub async fn own(principal: Principal, _: NoQuery) -> HttpResponse {
     let permissions: Vec<_> = held_by(principal.role).collect();
     HttpResponse::Ok().json(OwnPermissions {
         user_id: principal.actor.id,

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use daybook_http_kit::permission::TransactionRead;
-use daybook_http_kit::{Allowed, AtLeast, Listing, PageParameters, Problem, if_match};
+use daybook_http_kit::{Allowed, AtLeast, Listing, NoQuery, PageParameters, Problem, if_match};
 use daybook_read_models::transactions::{self, PROJECTOR, TransactionChangeRow, TransactionFilter, TransactionRow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -261,6 +261,7 @@ pub async fn list(
         headers(("ETag" = String, description = "Its version in quotation marks")))))]
 pub async fn get(
     _: Allowed<TransactionRead>,
+    _: NoQuery,
     at_least: AtLeast,
     transaction_id: web::Path<String>,
     state: web::Data<QueryState>,

@@ -18,6 +18,8 @@ const PAGE: usize = 1_000;
 const IDLE: Duration = Duration::from_secs(1);
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(2);
+/// Pause before a reactor that has panicked is started again.
+const RESTART: Duration = Duration::from_secs(5);
 
 /// Why a reactor cannot go on for now.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,9 @@ pub enum ReactError {
         /// What is wrong.
         why: String,
     },
+    /// The code of the reaction has panicked. What it said is in the log alone, because it may quote an entry.
+    #[error("the reactor has panicked; it is started again after a pause")]
+    Panicked,
 }
 
 impl From<StoreError> for ReactError {
@@ -68,17 +73,13 @@ impl Reactors {
         Self { reader, database, reactors: Arc::new(reactors) }
     }
 
-    /// Runs all of them until `shutdown` becomes true. A page that has begun is finished first.
+    /// Runs all of them until `shutdown` becomes true. A page that has begun is finished first. One that panics is started
+    /// again after a pause.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) -> Result<(), ReactError> {
         positions::prepare(&self.database).await?;
         let mut tasks = tokio::task::JoinSet::new();
         for index in 0..self.reactors.len() {
-            let (all, shutdown) = (self.clone(), shutdown.clone());
-            tasks.spawn(async move {
-                if let Some(reactor) = all.reactors.get(index) {
-                    all.run_one(reactor.as_ref(), shutdown).await;
-                }
-            });
+            tasks.spawn(self.clone().keep_running(index, shutdown.clone()));
         }
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
@@ -93,21 +94,57 @@ impl Reactors {
         positions::prepare(&self.database).await?;
         for reactor in self.reactors.iter() {
             while self.step(reactor.as_ref()).await? {}
+            positions::clear_error(&self.database, reactor.name(), self.reader.id().as_str()).await?;
         }
         Ok(())
     }
 
-    async fn run_one(&self, reactor: &dyn React, mut shutdown: watch::Receiver<bool>) {
+    /// Runs one of them, again and again where it panics.
+    async fn keep_running(self, index: usize, mut shutdown: watch::Receiver<bool>) {
+        let Some(name) = self.reactors.get(index).map(|reactor| reactor.name()) else { return };
         while !*shutdown.borrow() {
-            let pause = match self.step(reactor).await {
+            // A task of its own holds the panic; the set takes it along where this future is dropped.
+            let mut task = tokio::task::JoinSet::new();
+            let (all, stopping) = (self.clone(), shutdown.clone());
+            task.spawn(async move {
+                if let Some(reactor) = all.reactors.get(index) {
+                    all.run_one(reactor.as_ref(), stopping).await;
+                }
+            });
+            match task.join_next().await {
+                Some(Err(error)) if error.is_panic() => self.stand_still(name, &ReactError::Panicked).await,
+                _ => return,
+            }
+            tokio::select! {
+                _ = shutdown.changed() => {}
+                () = tokio::time::sleep(RESTART) => {}
+            }
+        }
+    }
+
+    async fn stand_still(&self, name: &str, error: &ReactError) {
+        tracing::error!(reactor = name, %error, "a reactor stands still");
+        if let Err(error) = positions::save_error(&self.database, name, self.reader.id().as_str(), error).await {
+            tracing::error!(reactor = name, %error, "its error could not be saved either");
+        }
+    }
+
+    async fn run_one(&self, reactor: &dyn React, mut shutdown: watch::Receiver<bool>) {
+        // A process before this one may have left an error.
+        let mut has_error = true;
+        while !*shutdown.borrow() {
+            let step = self.step(reactor).await;
+            // Saving the position takes an error away only where it grows.
+            if has_error && step.is_ok() {
+                let ledger = self.reader.id().as_str();
+                has_error = positions::clear_error(&self.database, reactor.name(), ledger).await.is_err();
+            }
+            let pause = match step {
                 Ok(true) => continue,
                 Ok(false) => None,
                 Err(error) => {
-                    tracing::error!(reactor = reactor.name(), %error, "a reactor stands still");
-                    let ledger = self.reader.id().as_str();
-                    if let Err(error) = positions::save_error(&self.database, reactor.name(), ledger, &error).await {
-                        tracing::error!(reactor = reactor.name(), %error, "its error could not be saved either");
-                    }
+                    has_error = true;
+                    self.stand_still(reactor.name(), &error).await;
                     Some(RETRY)
                 }
             };

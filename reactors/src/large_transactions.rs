@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use daybook_domain::incident::{Incident, IncidentCommand, Open};
 use daybook_domain::rules::LargeTransactionRule;
 use daybook_domain::transaction::{RecordedContent, TransactionChange, TransactionEvent};
-use daybook_domain::{AnyEvent, IncidentError, Transaction, decode};
+use daybook_domain::{AnyEvent, DecodeError, IncidentError, Transaction, decode};
 use daybook_ledger::commands::{CommandContext, CommandError, Commands};
 use daybook_ledger::{Actor, Entry};
 
@@ -33,14 +33,14 @@ impl LargeTransactions {
         // A removed payload leaves nothing to judge.
         let Some(payload) = entry.payload.as_deref() else { return Ok(None) };
         let event = decode(&entry.stream.stream_type, &entry.event_type, entry.schema_version, payload)
-            .map_err(|error| malformed(error.to_string()))?;
+            .map_err(|error| malformed(without_payload(&error)))?;
         match event {
             AnyEvent::Transaction(TransactionEvent::Recorded(content)) => Ok(self.judge(entry, &content)),
             AnyEvent::Transaction(TransactionEvent::Corrected(corrected))
                 if corrected.changes.iter().any(concerns_money) =>
             {
                 let loaded = self.transactions.load(&entry.stream.stream_id).await;
-                let loaded = loaded.map_err(|error| ReactError::Ledger(error.to_string()))?;
+                let loaded = loaded.map_err(|error| failed(entry, &error))?;
                 let content = loaded.as_ref().and_then(|outcome| outcome.aggregate.content());
                 Ok(content.and_then(|content| self.judge(entry, content)))
             }
@@ -50,6 +50,22 @@ impl LargeTransactions {
 
     fn judge(&self, entry: &Entry, content: &RecordedContent) -> Option<Open> {
         self.rule.evaluate(&content.transaction_id, content, entry.position)
+    }
+}
+
+/// What stops the reactor at an entry. A stream that cannot be folded does not get better by waiting for the ledger.
+fn failed<E: std::error::Error>(entry: &Entry, error: &CommandError<E>) -> ReactError {
+    match error {
+        CommandError::Corrupt(_) => ReactError::Entry { position: entry.position, why: error.to_string() },
+        _ => ReactError::Ledger(error.to_string()),
+    }
+}
+
+/// What is wrong with an entry, without quoting its payload: this goes to logs and into the status.
+fn without_payload(error: &DecodeError) -> String {
+    match error {
+        DecodeError::Malformed { event_type, .. } => format!("the payload of {event_type} is malformed"),
+        other => other.to_string(),
     }
 }
 
@@ -88,7 +104,7 @@ impl React for LargeTransactions {
                 Ok(_) => {}
                 // The rule opened it before, with another threshold or another amount: one incident a transaction.
                 Err(CommandError::Refused(IncidentError::Exists { .. })) => {}
-                Err(error) => return Err(ReactError::Ledger(error.to_string())),
+                Err(error) => return Err(failed(entry, &error)),
             }
         }
         Ok(())

@@ -83,6 +83,20 @@ pub(crate) async fn save_error(
     Ok(())
 }
 
+/// Takes back the note of an error that has passed.
+pub(crate) async fn clear_error(database: &ReadDb, reactor: &str, ledger: &str) -> Result<(), ReadError> {
+    let mut transaction = database.begin().await?;
+    sqlx::query(
+        "update reactor_positions set error = null where reactor = $1 and ledger_id = $2 and error is not null",
+    )
+    .bind(reactor)
+    .bind(ledger)
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
 /// Where every reactor stands; none where no process has run reactors on this database yet.
 pub async fn status(database: &ReadDb) -> Result<Vec<ReactorStatus>, ReadError> {
     let exists = match database.kind() {

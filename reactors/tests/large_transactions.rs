@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use daybook_domain::incident::Incident;
 use daybook_domain::rules::LargeTransactionRule;
 use daybook_ledger::commands::Commands;
@@ -11,7 +13,7 @@ use daybook_ledger::cqrs::StreamPolicy;
 use daybook_ledger::sequencer::{Unobserved, system_clock};
 use daybook_ledger::store::sqlite::SqliteStore;
 use daybook_ledger::{Actor, Append, Draft, Entry, Ledger, LedgerId, StreamKey};
-use daybook_reactors::{LargeTransactions, Reactors, status};
+use daybook_reactors::{LargeTransactions, React, ReactError, Reactors, status};
 use daybook_read_models::ReadDb;
 use tokio::sync::watch;
 
@@ -122,4 +124,84 @@ async fn an_entry_it_cannot_read_stops_it_and_the_status_says_why() {
     assert!(opened(&house).await.is_empty(), "nothing after it is looked at");
     stop.send(true).unwrap();
     running.await.unwrap().unwrap();
+}
+
+const LONG: Duration = Duration::from_secs(20);
+
+async fn until_error(house: &House, holds: impl Fn(Option<&str>) -> bool) {
+    tokio::time::timeout(LONG, async {
+        loop {
+            let standing = status(&house.database).await.unwrap();
+            if standing.first().is_some_and(|standing| holds(standing.error.as_deref())) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("the status in time");
+}
+
+/// Panics at the first pages.
+struct Panicking(Arc<AtomicU32>);
+
+#[async_trait]
+impl React for Panicking {
+    fn name(&self) -> &'static str {
+        "panicking"
+    }
+
+    async fn react(&self, _: &[Entry]) -> Result<(), ReactError> {
+        assert!(self.0.fetch_add(1, Ordering::Relaxed) >= 1, "the test says so");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_reactor_that_panics_says_so_and_is_started_again() {
+    let house = house().await;
+    record(&house, "any", "1").await;
+    let pages = Arc::new(AtomicU32::new(0));
+    let reactor = Panicking(Arc::clone(&pages));
+    let all = Reactors::new(house.ledger.reader().clone(), house.database.clone(), vec![Box::new(reactor)]);
+    let (stop, stopping) = watch::channel(false);
+    let running = tokio::spawn(async move { all.run(stopping).await });
+    until_error(&house, |error| error.is_some_and(|error| error.contains("panicked"))).await;
+    until_error(&house, |error| error.is_none()).await;
+    assert_eq!((pages.load(Ordering::Relaxed), status(&house.database).await.unwrap()[0].position), (2, 1));
+    stop.send(true).unwrap();
+    tokio::time::timeout(LONG, running).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_error_that_has_passed_is_taken_back_without_new_entries() {
+    let house = house().await;
+    record(&house, "any", "1").await;
+    reactors(&house, &house.database).catch_up().await.unwrap();
+    let mut transaction = house.database.begin().await.unwrap();
+    sqlx::query("update reactor_positions set error = 'the ledger was away'").execute(&mut *transaction).await.unwrap();
+    transaction.commit().await.unwrap();
+    until_error(&house, |error| error.is_some()).await;
+    let (stop, stopping) = watch::channel(false);
+    let all = reactors(&house, &house.database);
+    let running = tokio::spawn(async move { all.run(stopping).await });
+    until_error(&house, |error| error.is_none()).await;
+    stop.send(true).unwrap();
+    tokio::time::timeout(LONG, running).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_corrected_transaction_that_cannot_be_folded_is_named_by_its_position() {
+    let house = house().await;
+    record(&house, "odd", "1500").await;
+    append(&house, "odd", 1, "transaction.teleported", "{}".to_owned()).await;
+    let transactions = Commands::new(house.ledger.clone(), StreamPolicy::default());
+    let incidents = Commands::<Incident>::new(house.ledger.clone(), StreamPolicy::default());
+    let rule = LargeTransactions::new(LargeTransactionRule::default(), transactions, incidents);
+    let correction = r#"{"changes":[{"field":"amount","old":"1500","new":"1500000"}],"reason":"zeros were missing"}"#;
+    append(&house, "odd", 2, "transaction.corrected", correction.to_owned()).await;
+    // The reactor stands at the correction, past what it does not know.
+    let entries = house.ledger.entries(2, 1).await.unwrap();
+    let error = rule.react(&entries).await.unwrap_err();
+    assert!(matches!(error, ReactError::Entry { position: 2, .. }), "{error}");
 }

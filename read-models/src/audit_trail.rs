@@ -49,8 +49,8 @@ pub struct AuditTrailRow {
 /// Which entries. Everything given must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditTrailFilter {
-    /// Exact event type.
-    pub event_type: Option<String>,
+    /// One of these event types, exactly; any where there are none.
+    pub event_types: Vec<String>,
     /// Exact stream type.
     pub entity_type: Option<String>,
     /// Exact stream id.
@@ -83,7 +83,7 @@ pub async fn list(
     page: &PageRequest,
 ) -> Result<Page<AuditTrailRow>, ReadError> {
     let mut conditions = Conditions::in_ledger(ledger_id);
-    conditions.equals("event_type", filter.event_type.as_deref());
+    conditions.one_of("event_type", &filter.event_types);
     conditions.equals("entity_type", filter.entity_type.as_deref());
     conditions.equals("entity_id", filter.entity_id.as_deref());
     conditions.equals("actor_kind", filter.actor_kind.as_deref());

@@ -42,6 +42,27 @@ impl Conditions {
         self.compare_text(column, "=", value);
     }
 
+    /// The column is one of `values`; no condition where there are none.
+    pub(crate) fn one_of(&mut self, column: &str, values: &[String]) {
+        match values {
+            [] => {}
+            [value] => self.equals(column, Some(value)),
+            _ => {
+                // No table holds a NUL character and PostgreSQL refuses to compare with one.
+                let mut places = Vec::with_capacity(values.len());
+                for value in values.iter().filter(|value| !value.contains('\0')) {
+                    self.values.push(Bound::Text(value.clone()));
+                    places.push(format!("${}", self.values.len()));
+                }
+                if places.is_empty() {
+                    self.sql.push_str(" and 1 = 0");
+                } else {
+                    self.sql.push_str(&format!(" and {column} in ({})", places.join(", ")));
+                }
+            }
+        }
+    }
+
     pub(crate) fn equals_integer(&mut self, column: &str, value: Option<i64>) {
         self.compare(column, "=", value.map(Bound::Integer));
     }

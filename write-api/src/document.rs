@@ -3,6 +3,7 @@
 use daybook_http_kit::openapi::add_security;
 use daybook_http_kit::{FieldError, Problem};
 use utoipa::OpenApi;
+use utoipa::openapi::{RefOr, Schema};
 
 use crate::answer::{ReceiptView, Recorded};
 use crate::incidents::{self, bulk};
@@ -58,5 +59,36 @@ struct Document;
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     add_security(&mut document);
+    allow_other_names(&mut document);
     document
+}
+
+/// Members of bodies that are also taken under other names (`#[serde(alias)]`): schema, name, other names.
+const OTHER_NAMES: [(&str, &str, &[&str]); 9] = [
+    ("RecordBody", "type", &["transaction_type"]),
+    ("CorrectBody", "type", &["transaction_type"]),
+    ("OpenBody", "type", &["incident_type"]),
+    ("DetailsBody", "type", &["incident_type"]),
+    ("IncidentNoteBody", "note", &["notes", "reason"]),
+    ("ResolveBody", "resolution", &["notes", "reason"]),
+    ("ReasonBody", "reason", &["notes"]),
+    ("CommentBody", "comment", &["text"]),
+    ("EscalateBody", "reason", &["notes"]),
+];
+
+/// Bodies deny members that the document does not list, so the other names are listed too. A member that may come under
+/// another name is not required under this one.
+fn allow_other_names(document: &mut utoipa::openapi::OpenApi) {
+    let Some(components) = &mut document.components else { return };
+    for (schema, name, other_names) in OTHER_NAMES {
+        let Some(RefOr::T(Schema::Object(body))) = components.schemas.get_mut(schema) else { continue };
+        let Some(mut member) = body.properties.get(name).cloned() else { continue };
+        if let RefOr::T(Schema::Object(member)) = &mut member {
+            member.description = Some(format!("The same as `{name}`, of which one is taken."));
+        }
+        body.required.retain(|required| required != name);
+        for other_name in other_names {
+            body.properties.insert((*other_name).to_owned(), member.clone());
+        }
+    }
 }

@@ -10,6 +10,10 @@ pub trait DomainProblem: std::error::Error + 'static {
     fn code(&self) -> &'static str;
     /// The HTTP status.
     fn status(&self) -> u16;
+    /// The refusal of a command on something that is not there.
+    fn not_found() -> Self
+    where
+        Self: Sized;
     /// What is wrong, field by field.
     fn errors(&self) -> Vec<FieldError>;
 
@@ -23,6 +27,10 @@ pub trait DomainProblem: std::error::Error + 'static {
 impl DomainProblem for TransactionError {
     fn code(&self) -> &'static str {
         TransactionError::code(self)
+    }
+
+    fn not_found() -> Self {
+        Self::NotFound
     }
 
     fn status(&self) -> u16 {
@@ -43,6 +51,10 @@ impl DomainProblem for TransactionError {
 impl DomainProblem for IncidentError {
     fn code(&self) -> &'static str {
         IncidentError::code(self)
+    }
+
+    fn not_found() -> Self {
+        Self::NotFound
     }
 
     fn status(&self) -> u16 {
@@ -69,7 +81,7 @@ fn errors(pointer: Option<&str>, fields: &[&'static str], detail: &str) -> Vec<F
 
 /// The answer to a command without effect.
 pub fn refusal<E: DomainProblem>(error: CommandError<E>) -> Problem {
-    command_problem(error, |refused| refused.problem())
+    command_problem(error, |refused| refused.problem(), || E::not_found().problem())
 }
 
 /// The answer to one field that cannot be accepted.

@@ -125,3 +125,32 @@ async fn empty_batches_have_an_empty_summary() {
     let answer = post_with(&fixture, "/transactions/batch", &[("content-type", "text/csv")], "").await;
     answer.problem(415, "request.unsupported_media_type");
 }
+
+#[actix_web::test]
+async fn batch_ends_where_it_differs_from_what_its_key_stands_for() {
+    let fixture = fixture().await;
+    let headers = [NDJSON, ("idempotency-key", "batch-1")];
+    let first = [line("a"), line("b"), line("c")].join("\n");
+    post_with(&fixture, "/transactions/batch", &headers, &first).await;
+    let other: Vec<String> =
+        [line("a"), line("x")].into_iter().chain((0..1_200).map(|n| line(&format!("n{n}")))).collect();
+    let lines = post_with(&fixture, "/transactions/batch", &headers, &other.join("\n")).await.lines();
+    assert_eq!(lines.len(), 3);
+    assert_eq!((&lines[0]["status"], &lines[0]["replayed"]), (&json!("created"), &json!(true)));
+    assert_eq!((&lines[1]["line"], &lines[1]["transaction_id"]), (&json!(2), &json!("x")));
+    assert_eq!(lines[1]["problem"]["code"], "request.idempotency_mismatch");
+    let summary = json!({"lines": 2, "created": 1, "unchanged": 0, "refused": 1, "complete": false});
+    assert_eq!(lines[2]["summary"], summary);
+    assert_eq!(size(&fixture).await, 3);
+}
+
+#[actix_web::test]
+async fn items_without_names_are_refused() {
+    let fixture = fixture().await;
+    let body = format!("[\"SEQ1\",\"1.5\",\"USD\",null,null,null,null,null,null]\n{}", line("a"));
+    let lines = post_with(&fixture, "/transactions/batch", &[NDJSON], &body).await.lines();
+    assert_eq!(lines[0]["problem"]["code"], "request.invalid");
+    assert_eq!(lines[0]["problem"]["detail"], "must be a JSON object");
+    assert_eq!(lines[1]["status"], "created");
+    assert_eq!(size(&fixture).await, 1);
+}

@@ -26,7 +26,8 @@ async fn hostile_bodies_are_refused_and_leave_no_trace() {
         ("null".into(), 400, "request.invalid", None),
         ("[]".into(), 400, "request.invalid", None),
         ("\"text\"".into(), 400, "request.invalid", None),
-        ("[".repeat(10_000), 400, "request.invalid", None),
+        ("[".repeat(10_000), 400, "request.malformed", None),
+        ("[\"SEQ1\",\"1.5\",\"USD\",null,null,null,null,null,null]".into(), 400, "request.invalid", Some("")),
         (deep_array, 400, "request.malformed", None),
         (deep_object, 400, "request.malformed", None),
         ("{}".into(), 400, "request.invalid", Some("/amount")),
@@ -59,6 +60,13 @@ async fn hostile_bodies_are_refused_and_leave_no_trace() {
         (with_field("account", "\"a\\nb\""), 400, "request.invalid", Some("/account")),
         (with_field("account", "\"\\ud800\""), 400, "request.malformed", None),
         (with_field("account", &format!("\"{}\"", "x".repeat(201))), 400, "request.invalid", Some("/account")),
+        (
+            with_field("meta", "{\"account_id\":123456789012345678901234}"),
+            400,
+            "request.invalid",
+            Some("/meta/account_id"),
+        ),
+        (with_field("meta", "{\"account_id\":1.5}"), 400, "request.invalid", Some("/meta/account_id")),
         (with_field("meta", "[]"), 400, "request.invalid", Some("/meta")),
         (with_field("meta", "{\"a\":1e999}"), 400, "request.malformed", None),
         (with_field("meta", &format!("{{\"a\":\"{}\"}}", "x".repeat(20_000))), 400, "request.invalid", Some("/meta")),
@@ -186,5 +194,21 @@ async fn hostile_incident_bodies_are_refused() {
         3,
         "one answer names all faults"
     );
+    assert_eq!(size(&fixture).await, 0);
+}
+
+#[actix_web::test]
+async fn query_parameters_that_nobody_reads_are_refused() {
+    let fixture = fixture().await;
+    let document = serde_json::to_value(daybook_write_api::openapi()).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let uri = path.replace("{id}", "x") + "?nobody_reads=1";
+            let answer = call(&fixture, method, &uri, &[], b"{}".to_vec()).await;
+            let problem = answer.problem(400, "request.unknown_parameter");
+            assert_eq!(problem["errors"][0]["pointer"], "?nobody_reads", "{path}");
+        }
+    }
     assert_eq!(size(&fixture).await, 0);
 }

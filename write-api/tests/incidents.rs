@@ -146,6 +146,73 @@ async fn repeated_bulk_with_the_same_key_answers_the_same() {
         let again = post_with(&fixture, &path, &key, body).await;
         assert_eq!(first.json(), again.json());
         assert_eq!(size(&fixture).await, before);
+        assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), (None, Some("true")));
+    }
+}
+
+#[actix_web::test]
+async fn bulk_key_of_another_request_carries_nothing_out() {
+    let fixture = fixture().await;
+    for id in ["a", "b", "c"] {
+        open(&fixture, id).await;
+    }
+    let key = [("idempotency-key", "k")];
+    // What is recorded is at the last place only.
+    let first = post_with(&fixture, "/incidents/bulk/triage", &key, r#"{"incident_ids":["none","a"]}"#).await;
+    assert_eq!(first.json()["results"][1]["status"], "triaged");
+    let before = size(&fixture).await;
+    for (path, body) in [
+        ("/incidents/bulk/triage", r#"{"incident_ids":["b"]}"#),
+        ("/incidents/bulk/triage", r#"{"incident_ids":["b","c","a"]}"#),
+        ("/incidents/bulk/triage", r#"{"incident_ids":["none","a"],"reason":"x"}"#),
+        ("/incidents/bulk/resolve", r#"{"incident_ids":["none","a"]}"#),
+    ] {
+        let other = post_with(&fixture, path, &key, body).await;
+        other.problem(422, "request.idempotency_mismatch");
+    }
+    assert_eq!(size(&fixture).await, before);
+}
+
+#[actix_web::test]
+async fn version_of_one_is_not_expected_of_many() {
+    let fixture = fixture().await;
+    open(&fixture, "a").await;
+    for version in ["\"1\"", "*"] {
+        let headers = [("if-match", version)];
+        let bulk = post_with(&fixture, "/incidents/bulk/resolve", &headers, r#"{"incident_ids":["a"]}"#).await;
+        assert_eq!(bulk.problem(400, "request.invalid")["errors"][0]["pointer"], "If-Match");
+        let batch = post_with(&fixture, "/transactions/batch", &headers, "[]").await;
+        assert_eq!(batch.problem(400, "request.invalid")["errors"][0]["pointer"], "If-Match");
+    }
+    assert_eq!(size(&fixture).await, 1);
+}
+
+#[actix_web::test]
+async fn reasons_are_taken_from_the_query_too() {
+    let fixture = fixture().await;
+    open(&fixture, "i1").await;
+    let escalated = post(&fixture, "/incidents/i1/escalate?reason=lost&to=boss", "").await;
+    assert_eq!((escalated.status, &escalated.json()["escalated_to"]), (200, &json!("boss")), "{}", escalated.body);
+    let both = post(&fixture, "/incidents/i1/escalate?to=boss", r#"{"to":"desk head"}"#).await;
+    assert_eq!(both.problem(400, "request.contradiction")["errors"][0]["pointer"], "/to");
+    let resolved = post(&fixture, "/incidents/i1/resolve?notes=restarted", r#"{"root_cause":"feed"}"#).await;
+    assert_eq!((&resolved.json()["resolution"], &resolved.json()["root_cause"]), (&json!("restarted"), &json!("feed")));
+    post(&fixture, "/incidents/i1/reopen", "").await.problem(400, "request.invalid");
+    assert_eq!(post(&fixture, "/incidents/i1/reopen?reason=again", "").await.json()["status"], "open");
+    post(&fixture, "/incidents/i1/resolve?why=x", "").await.problem(400, "request.unknown_parameter");
+}
+
+#[actix_web::test]
+async fn wrong_ids_in_the_path_are_not_found() {
+    let fixture = fixture().await;
+    let long = "x".repeat(300);
+    for id in [long.as_str(), "a%00b", "%0A"] {
+        let path = format!("/incidents/{id}/resolve");
+        let answer = post(&fixture, &path, "").await;
+        answer.problem(404, "incident.not_found");
+        assert!(!answer.body.contains("stream_id"));
+        let path = format!("/transactions/{id}/notes");
+        post(&fixture, &path, r#"{"text":"x"}"#).await.problem(404, "transaction.not_found");
     }
 }
 

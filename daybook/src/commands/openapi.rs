@@ -29,7 +29,45 @@ pub fn run() -> anyhow::Result<Outcome> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use serde_json::Value;
+
     use super::*;
+
+    fn components(document: &OpenApi, kind: &str) -> serde_json::Map<String, Value> {
+        let document = serde_json::to_value(document).unwrap();
+        document["components"][kind].as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn one_name_is_one_schema() {
+        let mut queries = components(&daybook_query_api::openapi(), "schemas");
+        let commands = components(&daybook_write_api::openapi(), "schemas");
+        let mut shared = 0;
+        for (name, schema) in commands {
+            if let Some(other) = queries.remove(&name) {
+                assert_eq!(other, schema, "{name} is two different schemas");
+                shared += 1;
+            }
+        }
+        assert!(shared >= 2, "problems at least are described by both");
+    }
+
+    #[test]
+    fn each_way_to_authenticate_is_described_once_and_the_same_by_both() {
+        let queries = components(&daybook_query_api::openapi(), "securitySchemes");
+        let commands = components(&daybook_write_api::openapi(), "securitySchemes");
+        let together = components(&document(), "securitySchemes");
+        assert_eq!(queries, commands);
+        assert_eq!(queries, together);
+        let distinct: HashSet<_> = together.values().map(|scheme| (scheme.get("name"), scheme.get("scheme"))).collect();
+        assert_eq!(distinct.len(), together.len());
+        let document = serde_json::to_value(document()).unwrap();
+        for requirement in document["security"].as_array().unwrap() {
+            assert!(requirement.as_object().unwrap().keys().all(|name| together.contains_key(name)), "{requirement}");
+        }
+    }
 
     #[test]
     fn commands_and_queries_on_one_path_are_both_there() {

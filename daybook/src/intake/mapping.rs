@@ -299,7 +299,7 @@ impl<'a> Builder<'a> {
     fn after_epoch(&self, value: &str) -> Result<String, String> {
         let epoch = self.options.epoch.ok_or("seconds need an --epoch to count from")?;
         let seconds = Decimal::from_str(value).map_err(|_| format!("{value:?} is not a number of seconds"))?;
-        let micros = (seconds * Decimal::from(MICROS_PER_SECOND)).trunc().to_i64();
+        let micros = seconds.checked_mul(Decimal::from(MICROS_PER_SECOND)).and_then(|micros| micros.trunc().to_i64());
         let time = micros.and_then(|micros| epoch.micros().checked_add(micros)).and_then(Timestamp::from_micros);
         time.map(|time| time.to_string()).ok_or_else(|| format!("{value:?} seconds are out of reach"))
     }
@@ -395,6 +395,18 @@ mod tests {
         assert_eq!((mapped.amount.as_str(), mapped.currency.as_str()), ("163.64", "EUR"));
         assert_eq!(mapped.transaction_type.as_deref(), Some("card"));
         assert_eq!(Value::Object(mapped.meta), serde_json::json!({"label": 0, "scenario": 0}));
+    }
+
+    #[test]
+    fn seconds_beyond_all_time_are_one_bad_row() {
+        let options = || MappingOptions {
+            currency: Some("EUR".to_owned()),
+            epoch: Some(MappingOptions::parse_epoch("2018-04-01").unwrap()),
+            ..options()
+        };
+        for seconds in ["99999999999999999999999999", "-99999999999999999999999999", "9223372036854", "1e99", "x"] {
+            assert!(map("amount,TX_TIME_SECONDS", options(), &format!("1,{seconds}")).is_err(), "{seconds}");
+        }
     }
 
     #[test]

@@ -12,7 +12,8 @@ use flate2::read::MultiGzDecoder;
 use super::Row;
 use super::mapping::{Mapping, MappingOptions};
 
-/// Most bytes of one line of NDJSON.
+/// Most bytes of one line of NDJSON, and of one record of CSV: a quotation mark that is never closed would make one of all
+/// the rest.
 const MAX_LINE_BYTES: u64 = 256 * 1024;
 const BUFFER_BYTES: usize = 128 * 1024;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -43,9 +44,37 @@ impl<R: Read> Read for Counted<R> {
 
 type Text = Box<dyn BufRead + Send>;
 
+/// Gives out as many bytes as one record may have, and then an error until the next record begins.
+pub struct Budgeted {
+    inner: Text,
+    left: u64,
+}
+
+impl Budgeted {
+    fn new(inner: Text) -> Self {
+        Self { inner, left: MAX_LINE_BYTES }
+    }
+
+    fn renew(&mut self) {
+        self.left = MAX_LINE_BYTES;
+    }
+}
+
+impl Read for Budgeted {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.left == 0 && !self.inner.fill_buf()?.is_empty() {
+            let why = format!("the record is longer than {MAX_LINE_BYTES} bytes; is a quotation mark not closed?");
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why));
+        }
+        let count = Read::take(&mut self.inner, self.left).read(buffer)?;
+        self.left = self.left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+        Ok(count)
+    }
+}
+
 /// The rows of a file.
 pub enum Rows {
-    Csv { reader: Box<csv::Reader<Text>>, mapping: Mapping, record: csv::ByteRecord, broken: bool },
+    Csv { reader: Box<csv::Reader<Budgeted>>, mapping: Mapping, record: csv::ByteRecord, broken: bool },
     Ndjson { reader: Text, mapping: Mapping, line: u64, broken: bool },
 }
 
@@ -82,7 +111,7 @@ fn delimiter(beginning: &[u8]) -> u8 {
 }
 
 fn csv_rows(text: Text, delimiter: u8, options: MappingOptions) -> anyhow::Result<Rows> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text);
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(Budgeted::new(text));
     let header = reader.headers().context("the header is not readable text")?;
     let columns: Vec<String> = header.iter().map(str::to_owned).collect();
     let mapping = Mapping::of_columns(&columns, options)?;
@@ -103,12 +132,13 @@ impl Iterator for Rows {
 }
 
 fn next_record(
-    reader: &mut csv::Reader<Text>,
+    reader: &mut csv::Reader<Budgeted>,
     mapping: &Mapping,
     record: &mut csv::ByteRecord,
     broken: &mut bool,
 ) -> Option<Row> {
     let columns = reader.byte_headers().map(csv::ByteRecord::len).unwrap_or(0);
+    reader.get_mut().renew();
     let read = reader.read_byte_record(record);
     let line = record.position().map_or_else(|| reader.position().line(), csv::Position::line);
     match read {
@@ -231,6 +261,24 @@ mod tests {
         text.extend(std::iter::repeat_n(b'x', 600_000));
         text.extend_from_slice(b"\"}\n{\"id\":\"b\",\"amount\":1}\n");
         assert_eq!(ids(&rows(&text).unwrap()), [(1, Some("a")), (2, None), (3, Some("b"))]);
+    }
+
+    #[test]
+    fn quotation_mark_that_is_never_closed_ends_with_an_error_at_its_line() {
+        let mut text = b"id,amount\n1,5\n\"2,6\n".to_vec();
+        text.extend(b"3,7\n".repeat(200_000));
+        let rows = rows(&text).unwrap();
+        assert_eq!(ids(&rows), [(2, Some("1")), (3, None)]);
+        assert!(rows[1].content.as_ref().is_err_and(|why| why.contains("longer than 262144 bytes")));
+    }
+
+    #[test]
+    fn many_records_have_the_budget_one_by_one() {
+        let mut text = b"id,amount,note\n".to_vec();
+        for index in 0..8 {
+            text.extend_from_slice(format!("{index},1,{}\n", "x".repeat(200_000)).as_bytes());
+        }
+        assert_eq!(rows(&text).unwrap().iter().filter(|row| row.content.is_ok()).count(), 8);
     }
 
     #[test]

@@ -20,6 +20,11 @@ use crate::runtime::client::Client;
 const TRIES: u32 = 5;
 /// How often a batch is sent again to a server that is busy or away for a moment.
 const SENDS: u32 = 6;
+/// What a server refuses for reasons of its own and not of the row's. What was recorded of the batch is not recorded again
+/// when it is sent again.
+const PASSING_CODES: [&str; 4] = ["ledger.busy", "store.unavailable", "ledger.outcome_unknown", "request.conflict"];
+/// A fault of the server, which sending again does not mend.
+const FAULT_CODE: &str = "internal.error";
 /// Pause before the second sending; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -204,6 +209,8 @@ struct ItemLine {
 
 #[derive(Deserialize)]
 struct ProblemLine {
+    #[serde(default)]
+    code: String,
     detail: String,
     #[serde(default)]
     errors: Vec<FieldLine>,
@@ -228,7 +235,10 @@ struct Passing(String);
 fn is_passing(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<Passing>()
-            || cause.downcast_ref::<reqwest::Error>().is_some_and(|error| error.is_connect() || error.is_timeout())
+            || cause.downcast_ref::<reqwest::Error>().is_some_and(|error| {
+                // The last two are connections that were reset while the batch was on its way.
+                error.is_connect() || error.is_timeout() || error.is_request() || error.is_body()
+            })
     })
 }
 
@@ -266,6 +276,12 @@ fn read_answers(text: &str, expected: usize) -> anyhow::Result<Answers> {
         let recorded = match (item.status.as_deref(), item.problem) {
             (Some("created"), _) => Recorded::Created,
             (Some("unchanged"), _) => Recorded::Unchanged,
+            (_, Some(problem)) if PASSING_CODES.contains(&problem.code.as_str()) => {
+                return Err(Passing(format!("the server does not take all rows now: {}", problem.detail)).into());
+            }
+            (_, Some(problem)) if problem.code == FAULT_CODE => {
+                bail!("the server failed at a row: {}", problem.detail);
+            }
             (_, Some(problem)) => {
                 let fields: Vec<String> =
                     problem.errors.iter().map(|field| format!("{}: {}", field.pointer, field.detail)).collect();
@@ -303,5 +319,55 @@ mod tests {
     fn answer_that_broke_off_is_asked_for_again() {
         let error = read_answers(&format!("{CREATED}\n"), 2).unwrap_err();
         assert!(is_passing(&error));
+    }
+
+    fn answer_with(code: &str) -> anyhow::Result<Answers> {
+        let refused = REFUSED.replace(r#""code":"x""#, &format!(r#""code":"{code}""#));
+        read_answers(&format!("{CREATED}\n{refused}\n{{\"summary\":{{\"complete\":true}}}}\n"), 2)
+    }
+
+    #[test]
+    fn row_that_the_server_could_not_take_now_is_not_a_refused_row() {
+        for code in PASSING_CODES {
+            assert!(is_passing(&answer_with(code).unwrap_err()), "{code}");
+        }
+    }
+
+    #[test]
+    fn fault_of_the_server_ends_the_import_and_is_not_sent_again() {
+        assert!(!is_passing(&answer_with("internal.error").unwrap_err()));
+    }
+
+    #[test]
+    fn row_that_contradicts_the_ledger_is_refused_for_good() {
+        let recorded = answer_with("transaction.conflict").unwrap().recorded;
+        assert_eq!(recorded, [Recorded::Created, Recorded::Refused("/amount: bad".to_owned())]);
+    }
+
+    #[test]
+    fn problem_without_a_code_is_a_refused_row() {
+        let refused = REFUSED.replace(r#""code":"x","#, "");
+        let text = format!("{CREATED}\n{refused}\n{{\"summary\":{{\"complete\":true}}}}\n");
+        assert!(matches!(read_answers(&text, 2).unwrap().recorded.last(), Some(Recorded::Refused(_))));
+    }
+
+    /// A server that reads something of a request and closes the connection, as often as there is one.
+    async fn server_that_hangs_up() -> Client {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut some = [0; 16];
+                let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut some).await;
+            }
+        });
+        Client::new(&format!("http://{address}"), None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn connection_that_breaks_while_sending_is_a_reason_to_send_again() {
+        let inputs = vec![TransactionInput::default(); 2_000];
+        let error = send(&server_that_hangs_up().await, &inputs).await.unwrap_err();
+        assert!(is_passing(&error), "{error:?}");
     }
 }

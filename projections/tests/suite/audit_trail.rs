@@ -62,7 +62,16 @@ async fn entries_are_found_by_field_position_and_text(world: World) {
     for (filter, found) in [
         (AuditTrailFilter { entity_type: some("incident"), ..none() }, vec![6]),
         (AuditTrailFilter { entity_type: some("transaction"), entity_id: some("T-2"), ..none() }, vec![2]),
-        (AuditTrailFilter { event_type: some("stranger.arrived"), ..none() }, vec![7]),
+        (AuditTrailFilter { event_types: vec!["stranger.arrived".to_owned()], ..none() }, vec![7]),
+        (
+            AuditTrailFilter {
+                event_types: ["incident.opened", "no\0thing", "stranger.arrived"].map(str::to_owned).to_vec(),
+                correlation_id: some("cor_1"),
+                ..none()
+            },
+            vec![7, 6],
+        ),
+        (AuditTrailFilter { event_types: vec!["\0".to_owned(), "\0\0".to_owned()], ..none() }, vec![]),
         (AuditTrailFilter { actor_id: some("usr_1"), actor_kind: some("agent"), ..none() }, vec![]),
         (AuditTrailFilter { correlation_id: some("cor_1"), from_position: Some(5), ..none() }, vec![7, 6, 5]),
         (AuditTrailFilter { from_position: Some(2), to_position: Some(3), ..none() }, vec![3, 2]),

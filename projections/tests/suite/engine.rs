@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use daybook_projections::transactions::Transactions;
-use daybook_projections::{EngineError, Projections, status_from_db};
+use daybook_projections::{
+    DecodedEntry, EngineError, FoldError, Interest, Projections, Projector, TableDefinition, TableNames, status_from_db,
+};
 use daybook_read_models::PageRequest;
 use daybook_read_models::positions;
 use daybook_read_models::transactions::{self, TransactionFilter};
 use serde_json::json;
+use sqlx::AnyConnection;
 use tokio::sync::watch;
 
 use crate::support::{Altered, World, on_every_store, opened, recorded};
@@ -17,6 +21,7 @@ use crate::support::{Altered, World, on_every_store, opened, recorded};
 on_every_store! {
     projectors_follow_the_ledger_and_a_reader_can_wait_for_them
     a_crash_before_the_commit_leaves_rows_and_position_alone
+    a_projector_that_panics_says_so_and_is_started_again
     an_unknown_event_stops_its_projector_and_no_other
     an_unknown_schema_version_stops_until_a_program_knows_it
     a_malformed_payload_is_named_without_being_quoted
@@ -100,6 +105,63 @@ async fn a_crash_before_the_commit_leaves_rows_and_position_alone(world: World) 
     positions::wait_for(&world.db, "transactions", "main", 1, LONG).await.unwrap();
     assert_eq!(count(&world).await, 2);
     until("the failure is forgotten", async || projections.status().await[0].error.is_none()).await;
+    running.stop().await;
+}
+
+/// Panics while it is told to.
+struct Panicking {
+    inner: Transactions,
+    panics: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Projector for Panicking {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn version(&self) -> u32 {
+        self.inner.version()
+    }
+
+    fn tables(&self) -> &'static [TableDefinition] {
+        self.inner.tables()
+    }
+
+    fn interest(&self, stream_type: &str) -> Interest {
+        self.inner.interest(stream_type)
+    }
+
+    async fn fold(
+        &self,
+        connection: &mut AnyConnection,
+        tables: &TableNames,
+        ledger_id: &str,
+        batch: &[DecodedEntry],
+    ) -> Result<(), FoldError> {
+        self.inner.fold(connection, tables, ledger_id, batch).await?;
+        assert!(!self.panics.load(Ordering::Relaxed), "the test says so");
+        Ok(())
+    }
+}
+
+async fn a_projector_that_panics_says_so_and_is_started_again(world: World) {
+    let position = world.record("t-1", "1.00").await;
+    let panics = Arc::new(AtomicBool::new(true));
+    let projector = Panicking { inner: Transactions, panics: Arc::clone(&panics) };
+    let projections = Projections::new(world.db.clone(), world.ledger.reader().clone(), vec![Box::new(projector)]);
+    let running = Running::start(&projections);
+    let stands = |error: &Option<String>| error.as_deref().is_some_and(|why| why.contains("panicked"));
+    until("the status says that it has panicked", async || stands(&projections.status().await[0].error)).await;
+    until("other processes know it too", async || {
+        stands(&status_from_db(&world.db, "main", 1).await.unwrap()[0].error)
+    })
+    .await;
+    assert_eq!(count(&world).await, 0);
+    panics.store(false, Ordering::Relaxed);
+    let seen = positions::wait_for(&world.db, "transactions", "main", position, LONG).await.unwrap();
+    assert_eq!((seen, count(&world).await), (1, 1));
+    until("the status is good again", async || projections.status().await[0].error.is_none()).await;
     running.stop().await;
 }
 

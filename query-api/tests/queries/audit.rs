@@ -1,6 +1,6 @@
 //! The audit trail in both shapes.
 
-use daybook_domain::incident::Severity;
+use daybook_domain::incident::{IncidentCommand, Severity};
 use serde_json::Value;
 
 use crate::world::World;
@@ -68,4 +68,24 @@ async fn predecessors_list_is_bare_and_in_title_case() {
     }
     let opened = world.get("/api/audit_trail?event_type=incident_opened&entity_type=incident&start=2026-11-21").await;
     assert_eq!(opened.json().as_array().unwrap().len(), 1);
+}
+
+#[actix_web::test]
+async fn predecessors_event_types_find_what_they_meant() {
+    let world = world().await;
+    let acknowledge = IncidentCommand::Acknowledge { note: None };
+    world.on_incident("inc_a", acknowledge).await;
+    world.catch_up().await;
+    for (name, expected) in [
+        ("incident_created", &["Incident Opened"][..]),
+        ("incident_status_change", &["Incident Acknowledged"]),
+        ("incident_escalation", &[]),
+        ("incident_assignment", &[]),
+        ("incident_comment", &[]),
+        ("incident_acknowledged", &["Incident Acknowledged"]),
+    ] {
+        let list = world.get(&format!("/api/audit_trail?event_type={name}")).await.json();
+        let actions: Vec<_> = list.as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap()).collect();
+        assert_eq!(actions, expected, "{name}");
+    }
 }

@@ -25,6 +25,39 @@ async fn unknown_parameter_is_named_on_every_list() {
 }
 
 #[actix_web::test]
+async fn unknown_parameter_is_named_where_there_are_none() {
+    let world = World::new().await;
+    world.ten().await;
+    for path in [
+        "/v1/incidents/x",
+        "/v1/transactions/TX-1",
+        "/transactions/TX-1",
+        "/v1/ledgers",
+        "/v1/ledgers/main/head",
+        "/v1/ledgers/main/entries/0",
+        "/v1/ledgers/main/streams/transaction/TX-1",
+        "/v1/projections",
+        "/v1/auth/roles",
+        "/v1/auth/me/permissions",
+    ] {
+        let answer = world.get(&format!("{path}?colour=red")).await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text());
+        assert_eq!(answer.json()["code"], "request.unknown_parameter", "{path}");
+        assert_eq!(answer.json()["errors"][0]["pointer"], "?colour", "{path}");
+        assert_ne!(world.get(path).await.status, 400, "{path}");
+    }
+    assert_eq!(world.send("GET", "/v1/projections?colour=red", &[]).await.status, 401, "who asks comes first");
+}
+
+#[actix_web::test]
+async fn probes_take_any_parameter() {
+    let world = World::new().await;
+    for path in ["/", "/health", "/v1/health/live", "/metrics"] {
+        assert_eq!(world.get(&format!("{path}?from=probe")).await.status, 200, "{path}");
+    }
+}
+
+#[actix_web::test]
 async fn malformed_parameters_are_400() {
     let world = World::new().await;
     world.ten().await;

@@ -138,6 +138,7 @@ fn incident_id(id: String) -> Result<IncidentId, InvalidField> {
 /// A remark on a step.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = IncidentNoteBody)]
 pub struct NoteBody {
     /// A remark on it: at most 2,000 characters. Also taken as `notes` and `reason`.
     #[serde(alias = "notes", alias = "reason")]
@@ -154,28 +155,59 @@ impl NoteBody {
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolveBody {
-    /// How: at most 10,000 characters. Also taken as `notes`.
-    #[serde(alias = "notes")]
+    /// How: at most 10,000 characters. Also taken as `notes` and `reason`.
+    #[serde(alias = "notes", alias = "reason")]
     pub resolution: Option<String>,
     /// What the cause was, if it is to be set.
     pub root_cause: Option<String>,
 }
 
-impl ResolveBody {
-    pub(crate) fn command(self) -> Result<IncidentCommand, InvalidField> {
-        Ok(IncidentCommand::Resolve {
-            resolution: Paragraph::parse_optional("/resolution", self.resolution)?,
-            root_cause: Paragraph::parse_optional("/root_cause", self.root_cause)?,
-        })
-    }
+/// The same as query parameters.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ResolveParameters {
+    /// How; in the query or in the body. Also taken as `notes` and `reason`.
+    #[serde(alias = "notes", alias = "reason")]
+    pub resolution: Option<String>,
 }
 
-/// A reason that is required.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+/// The command of the two together.
+pub(crate) fn resolve(body: ResolveBody, parameters: &ResolveParameters) -> Result<IncidentCommand, Problem> {
+    let resolution = either_text("resolution", body.resolution, parameters.resolution.clone())?;
+    let parsed = || {
+        Ok(IncidentCommand::Resolve {
+            resolution: Paragraph::parse_optional("/resolution", resolution)?,
+            root_cause: Paragraph::parse_optional("/root_cause", body.root_cause)?,
+        })
+    };
+    parsed().map_err(crate::problems::invalid)
+}
+
+/// Why an incident is reopened.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReasonBody {
-    /// Why: at most 2,000 characters.
-    pub reason: String,
+    /// Why: at most 2,000 characters. Also taken as `notes`.
+    #[serde(alias = "notes")]
+    pub reason: Option<String>,
+}
+
+/// The same as a query parameter.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ReopenParameters {
+    /// Why; in the query or in the body. Also taken as `notes`.
+    #[serde(alias = "notes")]
+    pub reason: Option<String>,
+}
+
+/// The command of the two together.
+pub(crate) fn reopen(body: ReasonBody, parameters: &ReopenParameters) -> Result<IncidentCommand, Problem> {
+    let reason = either_text("reason", body.reason, parameters.reason.clone())?
+        .ok_or_else(|| Problem::invalid("/reason", "is required, in the body or in the query"))?;
+    Ok(IncidentCommand::Reopen { reason: Reason::parse("/reason", reason).map_err(crate::problems::invalid)? })
 }
 
 /// Whom an incident is given to.
@@ -220,6 +252,11 @@ fn either(name: &str, body: Patch<String>, query: Option<String>) -> Result<Patc
         _ => Err(Problem::bad_request("request.contradiction", format!("{name} differs between query and body"))
             .at(format!("/{name}"), "differs from the query parameter")),
     }
+}
+
+/// As [`either`], for what cannot be cleared.
+fn either_text(name: &str, body: Option<String>, query: Option<String>) -> Result<Option<String>, Problem> {
+    Ok(either(name, Patch::from(body), query)?.requested().flatten())
 }
 
 /// A comment.
@@ -272,13 +309,29 @@ pub struct EscalateBody {
     pub to: Option<String>,
 }
 
-impl EscalateBody {
-    pub(crate) fn command(self) -> Result<IncidentCommand, InvalidField> {
+/// The same as query parameters.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EscalateParameters {
+    /// Why; in the query or in the body. Also taken as `notes`.
+    #[serde(alias = "notes")]
+    pub reason: Option<String>,
+    /// To whom; in the query or in the body.
+    pub to: Option<String>,
+}
+
+/// The command of the two together.
+pub(crate) fn escalate(body: EscalateBody, parameters: &EscalateParameters) -> Result<IncidentCommand, Problem> {
+    let reason = either_text("reason", body.reason, parameters.reason.clone())?;
+    let to = either_text("to", body.to, parameters.to.clone())?;
+    let parsed = || {
         Ok(IncidentCommand::Escalate {
-            reason: Reason::parse_optional("/reason", self.reason)?,
-            to: Line::parse_optional("/to", self.to)?,
+            reason: Reason::parse_optional("/reason", reason)?,
+            to: Line::parse_optional("/to", to)?,
         })
-    }
+    };
+    parsed().map_err(crate::problems::invalid)
 }
 
 /// A new severity.

@@ -1,4 +1,8 @@
 //! One step on many incidents. Each stands for itself: one that is not there or refuses does not stop the others.
+//!
+//! With an `Idempotency-Key` each incident's command has an id of its own, made of the key and its place in the request,
+//! and the digest of the whole request. Whether the key was used before for another request is known before anything is
+//! carried out.
 
 use std::collections::HashSet;
 
@@ -6,10 +10,12 @@ use actix_web::{HttpResponse, web};
 use daybook_domain::Incident;
 use daybook_domain::incident::{IncidentCommand, IncidentError, IncidentStatus};
 use daybook_domain::text::{Line, Paragraph, Reason};
-use daybook_http_kit::openapi::CommandHeaders;
+use daybook_http_kit::idempotency::IDEMPOTENCY_REPLAYED;
+use daybook_http_kit::openapi::BulkHeaders;
 use daybook_http_kit::permission::IncidentWrite;
-use daybook_http_kit::{Allowed, Body, CommandRequest, Problem, position::POSITION};
+use daybook_http_kit::{Allowed, Body, CommandRequest, NoQuery, Problem, position::POSITION};
 use daybook_ledger::commands::{CommandContext, CommandError, CommandResult};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,6 +26,8 @@ use crate::state::WriteState;
 
 /// Most incidents of one request.
 const MAX_INCIDENTS: usize = 500;
+/// Commands that are looked up beside each other.
+const LOOKUPS_AT_ONCE: usize = 8;
 
 /// Which incidents.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -75,12 +83,13 @@ pub struct BulkResult {
 /// Resolve many incidents
 #[utoipa::path(
     post, path = "/v1/incidents/bulk/resolve", tag = "incidents", operation_id = "resolve_incidents",
-    params(CommandHeaders), request_body = BulkBody,
+    params(BulkHeaders), request_body = BulkBody,
     responses((status = 200, description = "One result an incident.", body = BulkAnswer), BulkProblems)
 )]
 pub async fn resolve(
     caller: Allowed<IncidentWrite>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     body: Body<BulkBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -95,12 +104,13 @@ pub async fn resolve(
 /// An incident that is escalated already is skipped; `POST /incidents/{id}/escalate` raises it further.
 #[utoipa::path(
     post, path = "/v1/incidents/bulk/escalate", tag = "incidents", operation_id = "escalate_incidents",
-    params(CommandHeaders), request_body = BulkBody,
+    params(BulkHeaders), request_body = BulkBody,
     responses((status = 200, description = "One result an incident.", body = BulkAnswer), BulkProblems)
 )]
 pub async fn escalate(
     caller: Allowed<IncidentWrite>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     body: Body<BulkBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -113,12 +123,13 @@ pub async fn escalate(
 /// Assign many incidents
 #[utoipa::path(
     post, path = "/v1/incidents/bulk/assign", tag = "incidents", operation_id = "assign_incidents",
-    params(CommandHeaders), request_body = BulkAssignBody,
+    params(BulkHeaders), request_body = BulkAssignBody,
     responses((status = 200, description = "One result an incident.", body = BulkAnswer), BulkProblems)
 )]
 pub async fn assign(
     caller: Allowed<IncidentWrite>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     body: Body<BulkAssignBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -131,12 +142,13 @@ pub async fn assign(
 /// Acknowledge many incidents
 #[utoipa::path(
     post, path = "/v1/incidents/bulk/triage", tag = "incidents", operation_id = "triage_incidents",
-    params(CommandHeaders), request_body = BulkBody,
+    params(BulkHeaders), request_body = BulkBody,
     responses((status = 200, description = "One result an incident.", body = BulkAnswer), BulkProblems)
 )]
 pub async fn triage(
     caller: Allowed<IncidentWrite>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     body: Body<BulkBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -151,7 +163,7 @@ pub(crate) struct BulkProblems;
 
 impl utoipa::IntoResponses for BulkProblems {
     fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
-        daybook_http_kit::openapi::problems(&[400, 401, 403, 408, 413, 415, 429, 503])
+        daybook_http_kit::openapi::problems(&[400, 401, 403, 408, 413, 415, 422, 503])
     }
 }
 
@@ -170,22 +182,28 @@ struct Bulk<'a> {
 
 impl Bulk<'_> {
     async fn carry_out(&self, ids: Vec<TextOrNumber>, step: &Step) -> Result<HttpResponse, Problem> {
+        self.request.refuse_if_match()?;
         if ids.len() > MAX_INCIDENTS {
             return Err(Problem::invalid("/incident_ids", format!("must be at most {MAX_INCIDENTS}")));
         }
         let ids: Vec<String> = ids.into_iter().map(TextOrNumber::into_text).collect();
+        let known = self.known_places().await?;
         let mut seen = HashSet::new();
         let mut commands = Vec::with_capacity(ids.len());
         let mut skipped = HashSet::new();
         for (index, id) in ids.iter().enumerate() {
-            let context = self.request.item_context(self.caller, self.body, id);
-            if !seen.insert(id.as_str()) || self.is_escalated_already(id, step, &context).await? {
+            let context = self.context(index);
+            // A repeat of this very request is not skipped: its first answer is given again.
+            let skip = !known.contains(&index) && self.is_escalated_already(id, step).await?;
+            if !seen.insert(id.as_str()) || skip {
                 skipped.insert(index);
             } else {
                 commands.push((id.clone(), step.command.clone(), context));
             }
         }
-        let mut outcomes = self.state.incidents.execute_many(commands).await.into_iter();
+        let outcomes = self.state.incidents.execute_many(commands).await;
+        let is_repeat = is_repeat(&outcomes);
+        let mut outcomes = outcomes.into_iter();
         let mut results = Vec::with_capacity(ids.len());
         for (index, id) in ids.into_iter().enumerate() {
             let outcome = if skipped.contains(&index) { None } else { outcomes.next() };
@@ -196,21 +214,41 @@ impl Bulk<'_> {
         if let Some(last) = last {
             answer.insert_header((POSITION, last));
         }
+        if is_repeat {
+            answer.insert_header((IDEMPOTENCY_REPLAYED, "true"));
+        }
         Ok(answer.json(BulkAnswer { results }))
     }
 
-    /// Escalating once more would be taken; in bulk it is meant once. A repeat of this very request is not skipped: its
-    /// first answer is given again.
-    async fn is_escalated_already(&self, id: &str, step: &Step, context: &CommandContext) -> Result<bool, Problem> {
+    /// The context of the command at this place of the request.
+    fn context(&self, index: usize) -> CommandContext {
+        self.request.item_context(self.caller, self.body, &index.to_string())
+    }
+
+    /// The places whose commands are known from an earlier request with the same key. Fails if that was another request:
+    /// every place that a request can have is looked at, because the earlier one may have had more of them, and its
+    /// first ones may have been refused.
+    async fn known_places(&self) -> Result<HashSet<usize>, Problem> {
+        if !self.request.has_key() {
+            return Ok(HashSet::new());
+        }
+        let ledger = self.state.incidents.ledger();
+        let commands = (0..MAX_INCIDENTS).filter_map(|index| Some((index, self.context(index).command?)));
+        let places = stream::iter(commands).map(|(index, command)| async move {
+            match ledger.store().command(ledger.id(), &command.id).await {
+                Ok(None) => Ok(None),
+                Ok(Some(record)) if record.digest == command.digest => Ok(Some(index)),
+                Ok(Some(_)) => Err(refusal::<IncidentError>(CommandError::CommandMismatch)),
+                Err(error) => Err(Problem::store_unavailable(&error)),
+            }
+        });
+        places.buffer_unordered(LOOKUPS_AT_ONCE).try_filter_map(|place| async move { Ok(place) }).try_collect().await
+    }
+
+    /// Escalating once more would be taken; in bulk it is meant once.
+    async fn is_escalated_already(&self, id: &str, step: &Step) -> Result<bool, Problem> {
         if !matches!(step.command, IncidentCommand::Escalate { .. }) {
             return Ok(false);
-        }
-        if let Some(command) = &context.command {
-            let ledger = self.state.incidents.ledger();
-            let known = ledger.store().command(ledger.id(), &command.id).await;
-            if known.map_err(|error| Problem::store_unavailable(&error))?.is_some() {
-                return Ok(false);
-            }
         }
         match self.state.incidents.load(id).await {
             Ok(incident) => Ok(incident.is_some_and(|incident| incident.aggregate.escalation_level() > 0)),
@@ -219,6 +257,12 @@ impl Bulk<'_> {
             Err(error) => Err(refusal(error)),
         }
     }
+}
+
+/// True where something was recorded by an earlier request and nothing by this one.
+fn is_repeat(outcomes: &[CommandResult<Incident>]) -> bool {
+    let mut done = outcomes.iter().flatten().peekable();
+    done.peek().is_some() && done.all(|outcome| outcome.replayed)
 }
 
 /// `None` is an incident that was skipped. A store that does not answer fails the whole request.

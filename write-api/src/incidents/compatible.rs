@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use daybook_domain::incident::IncidentError;
 use daybook_http_kit::openapi::{CommandHeaders, CommandProblems};
 use daybook_http_kit::permission::IncidentWrite;
-use daybook_http_kit::{Allowed, Body, CommandRequest, Problem};
+use daybook_http_kit::{Allowed, Body, CommandRequest, NoQuery, Problem};
 use daybook_ledger::commands::CommandError;
 
 use super::COLLECTION;
@@ -26,6 +26,7 @@ use crate::state::WriteState;
 pub async fn patch_status(
     caller: Allowed<IncidentWrite>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     id: web::Path<String>,
     body: Body<PatchStatusBody>,

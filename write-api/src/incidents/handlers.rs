@@ -2,16 +2,15 @@
 
 use actix_web::{HttpResponse, web};
 use daybook_domain::incident::IncidentCommand;
-use daybook_domain::text::Reason;
 use daybook_http_kit::openapi::{CommandHeaders, CommandProblems, CreateProblems};
 use daybook_http_kit::permission::IncidentWrite;
-use daybook_http_kit::{Allowed, Body, CommandRequest, OptionalBody, Problem, Query, new_id};
+use daybook_http_kit::{Allowed, Body, CommandRequest, NoQuery, OptionalBody, Problem, Query, new_id};
 use daybook_ledger::commands::CommandContext;
 
 use super::COLLECTION;
 use super::body::{
-    self, AssignBody, AssignParameters, CommentBody, CommentParameters, DetailsBody, EscalateBody, NoteBody, OpenBody,
-    PriorityBody, ReasonBody, ResolveBody, SeverityBody,
+    self, AssignBody, AssignParameters, CommentBody, CommentParameters, DetailsBody, EscalateBody, EscalateParameters,
+    NoteBody, OpenBody, PriorityBody, ReasonBody, ReopenParameters, ResolveBody, ResolveParameters, SeverityBody,
 };
 use super::view::IncidentAnswer;
 use crate::answer::respond;
@@ -34,6 +33,7 @@ use crate::state::{TRIES, WriteState};
 pub async fn open(
     caller: Allowed<IncidentWrite>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     body: Body<OpenBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -55,6 +55,7 @@ pub async fn open(
 pub async fn acknowledge(
     caller: Allowed<IncidentWrite>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     id: web::Path<String>,
     body: OptionalBody<NoteBody>,
@@ -74,6 +75,7 @@ pub async fn acknowledge(
 pub async fn investigate(
     caller: Allowed<IncidentWrite>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     id: web::Path<String>,
     body: OptionalBody<NoteBody>,
@@ -84,9 +86,11 @@ pub async fn investigate(
 }
 
 /// Resolve an incident
+///
+/// `resolution` is taken from the body or the query; both and different is 400.
 #[utoipa::path(
     post, path = "/v1/incidents/{id}/resolve", tag = "incidents", operation_id = "resolve_incident",
-    params(("id" = String, Path, description = "The incident's id."), CommandHeaders),
+    params(("id" = String, Path, description = "The incident's id."), ResolveParameters, CommandHeaders),
     request_body = Option<ResolveBody>,
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
@@ -95,10 +99,11 @@ pub async fn resolve(
     request: CommandRequest,
     state: web::Data<WriteState>,
     id: web::Path<String>,
+    parameters: Query<ResolveParameters>,
     body: OptionalBody<ResolveBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
-    let command = body.value.command().map_err(invalid)?;
+    let command = body::resolve(body.value, &parameters)?;
     carry_out(&state, &id, command, context, "Incident resolved").await
 }
 
@@ -112,6 +117,7 @@ pub async fn resolve(
 pub async fn close(
     caller: Allowed<IncidentWrite>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     id: web::Path<String>,
     body: OptionalBody<NoteBody>,
@@ -122,10 +128,12 @@ pub async fn close(
 }
 
 /// Reopen an incident
+///
+/// `reason` is required, in the body or in the query; both and different is 400.
 #[utoipa::path(
     post, path = "/v1/incidents/{id}/reopen", tag = "incidents", operation_id = "reopen_incident",
-    params(("id" = String, Path, description = "The incident's id."), CommandHeaders),
-    request_body = ReasonBody,
+    params(("id" = String, Path, description = "The incident's id."), ReopenParameters, CommandHeaders),
+    request_body = Option<ReasonBody>,
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
 pub async fn reopen(
@@ -133,10 +141,11 @@ pub async fn reopen(
     request: CommandRequest,
     state: web::Data<WriteState>,
     id: web::Path<String>,
-    body: Body<ReasonBody>,
+    parameters: Query<ReopenParameters>,
+    body: OptionalBody<ReasonBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
-    let command = IncidentCommand::Reopen { reason: Reason::parse("/reason", body.value.reason).map_err(invalid)? };
+    let command = body::reopen(body.value, &parameters)?;
     carry_out(&state, &id, command, context, "Incident reopened").await
 }
 
@@ -164,10 +173,11 @@ pub async fn assign(
 
 /// Escalate an incident
 ///
-/// Raises the escalation level by one, at most to 5. The status stays.
+/// Raises the escalation level by one, at most to 5. The status stays. `reason` and `to` are taken from the body or the
+/// query; both and different is 400.
 #[utoipa::path(
     post, path = "/v1/incidents/{id}/escalate", tag = "incidents", operation_id = "escalate_incident",
-    params(("id" = String, Path, description = "The incident's id."), CommandHeaders),
+    params(("id" = String, Path, description = "The incident's id."), EscalateParameters, CommandHeaders),
     request_body = Option<EscalateBody>,
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
@@ -176,10 +186,11 @@ pub async fn escalate(
     request: CommandRequest,
     state: web::Data<WriteState>,
     id: web::Path<String>,
+    parameters: Query<EscalateParameters>,
     body: OptionalBody<EscalateBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
-    let command = body.value.command().map_err(invalid)?;
+    let command = body::escalate(body.value, &parameters)?;
     carry_out(&state, &id, command, context, "Incident escalated").await
 }
 
@@ -219,6 +230,7 @@ pub async fn comment(
 pub async fn change_severity(
     caller: Allowed<IncidentWrite>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     id: web::Path<String>,
     body: Body<SeverityBody>,
@@ -238,6 +250,7 @@ pub async fn change_severity(
 pub async fn change_priority(
     caller: Allowed<IncidentWrite>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     id: web::Path<String>,
     body: Body<PriorityBody>,
@@ -259,6 +272,7 @@ pub async fn change_priority(
 pub async fn update_details(
     caller: Allowed<IncidentWrite>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     id: web::Path<String>,
     body: Body<DetailsBody>,

@@ -9,8 +9,9 @@ mod view;
 use actix_web::web::{self, ServiceConfig};
 
 pub use body::{
-    AssignBody, AssignParameters, CommentBody, CommentParameters, DetailsBody, EscalateBody, NoteBody, OpenBody,
-    PatchStatusBody, PriorityBody, ReasonBody, ResolveBody, SeverityBody, TextOrNumber,
+    AssignBody, AssignParameters, CommentBody, CommentParameters, DetailsBody, EscalateBody, EscalateParameters,
+    NoteBody, OpenBody, PatchStatusBody, PriorityBody, ReasonBody, ReopenParameters, ResolveBody, ResolveParameters,
+    SeverityBody, TextOrNumber,
 };
 pub use view::{IncidentAnswer, IncidentView};
 

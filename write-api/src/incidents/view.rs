@@ -10,6 +10,7 @@ use crate::answer::{Recorded, time};
 
 /// An incident as it is after the command.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = IncidentState)]
 pub struct IncidentView {
     /// Its id.
     pub incident_id: String,

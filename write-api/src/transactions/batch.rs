@@ -12,12 +12,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use daybook_domain::Transaction;
 use daybook_domain::transaction::{Record, TransactionCommand};
-use daybook_http_kit::openapi::CommandHeaders;
+use daybook_http_kit::command_error::IDEMPOTENCY_MISMATCH;
+use daybook_http_kit::openapi::BulkHeaders;
 use daybook_http_kit::permission::TransactionCreate;
-use daybook_http_kit::{Allowed, CommandRequest, FieldError, Principal, Problem, json, new_id};
+use daybook_http_kit::{Allowed, CommandRequest, FieldError, NoQuery, Principal, Problem, json, new_id};
 use daybook_ledger::commands::{CommandContext, CommandError, CommandResult, Commands, Outcome};
-use futures::StreamExt;
-use serde::{Deserialize, Serialize};
+use daybook_ledger::store::StoreError;
+use futures::{StreamExt, TryStreamExt};
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
@@ -31,6 +33,8 @@ use crate::state::{TRIES, WriteState};
 
 /// Most characters of an id that is repeated in a refusal.
 const MAX_ID_CHARACTERS: usize = 200;
+/// Command ids that are looked up beside each other.
+const LOOKUPS_AT_ONCE: usize = 8;
 /// Items that are recorded together.
 const CHUNK: usize = 500;
 /// Chunks of answers that may wait for the client.
@@ -92,7 +96,8 @@ pub struct Summary {
     pub unchanged: u64,
     /// Refused.
     pub refused: u64,
-    /// False where the body broke off or could not be told apart; the last refused line says why.
+    /// False where the body broke off, could not be told apart, or is another one than the `Idempotency-Key` stands
+    /// for; the last refused line says why.
     pub complete: bool,
 }
 
@@ -110,11 +115,12 @@ impl From<Problem> for ItemProblem {
 ///
 /// Reads NDJSON or a JSON array of any length as a stream, and answers one NDJSON line an item, in order, as they are
 /// recorded; the last line is `{"summary": {…}}`. An item that is refused does not stop the others. An item has at most
-/// 256 KiB. With an `Idempotency-Key` the whole batch can be repeated. Clients that send everything before they read
+/// 256 KiB. With an `Idempotency-Key` the whole batch can be repeated; the first line that differs from the line of the
+/// same number then is refused with `request.idempotency_mismatch` and ends the batch, with `complete: false`. Clients that send everything before they read
 /// get their answers as long as those have room in a queue of 64,000 items; larger batches read while they send.
 #[utoipa::path(
     post, path = "/v1/transactions/batch", tag = "transactions", operation_id = "record_transactions",
-    params(CommandHeaders),
+    params(BulkHeaders),
     request_body(content(
         (RecordBody = "application/x-ndjson"), (RecordBody = "application/jsonl"), (Vec<RecordBody> = "application/json")
     )),
@@ -134,10 +140,12 @@ impl From<Problem> for ItemProblem {
 pub async fn record_batch(
     caller: Allowed<TransactionCreate>,
     command: CommandRequest,
+    _: NoQuery,
     request: HttpRequest,
     state: web::Data<WriteState>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
+    command.refuse_if_match()?;
     json::check_content_encoding(&request)?;
     let separation = match json::media_type(&request).as_deref() {
         Some("application/x-ndjson" | "application/jsonl" | "application/ndjson") => Separation::Lines,
@@ -154,6 +162,7 @@ pub async fn record_batch(
         answers,
         summary: Summary::default(),
         recording: None,
+        is_another: false,
     };
     let context = command.request().clone();
     actix_web::rt::spawn(async move { context.scope(batch.run(payload, separation)).await }.in_current_span());
@@ -177,19 +186,30 @@ struct Batch {
     answers: mpsc::Sender<Bytes>,
     summary: Summary,
     /// The chunk that is being recorded. A task of its own: it ends even if the client goes away.
-    recording: Option<JoinHandle<Vec<ItemAnswer>>>,
+    recording: Option<JoinHandle<(Vec<ItemAnswer>, bool)>>,
+    /// True once a line differed from what its key stands for.
+    is_another: bool,
+}
+
+/// How reading ended.
+enum Ending {
+    Complete,
+    /// The stream is not what it should be.
+    Broken(Problem),
+    /// The key was used before for another batch. The line that differs has been answered.
+    AnotherBatch,
 }
 
 impl Batch {
     async fn run(mut self, mut payload: web::Payload, separation: Separation) {
         let mut splitter = Splitter::new(separation);
         let read = self.read(&mut payload, &mut splitter).await;
-        let Ok(fault) = read else {
+        let Ok(read) = read else {
             tracing::info!(lines = self.summary.lines, "the client of a batch went away");
             return;
         };
-        self.summary.complete = fault.is_none();
-        if let Some(problem) = fault
+        self.summary.complete = matches!(read, Ending::Complete);
+        if let Ending::Broken(problem) = read
             && self.answer(vec![refused(splitter.number(), None, problem)]).await.is_err()
         {
             return;
@@ -199,11 +219,14 @@ impl Batch {
         let _ = self.answers.send(ndjson(&[line])).await;
     }
 
-    /// Reads to the end. Answers what is wrong with the stream, if anything is.
-    async fn read(&mut self, payload: &mut web::Payload, splitter: &mut Splitter) -> Result<Option<Problem>, Gone> {
+    /// Reads to the end, or to where it makes no sense to go on.
+    async fn read(&mut self, payload: &mut web::Payload, splitter: &mut Splitter) -> Result<Ending, Gone> {
         let mut found = Vec::new();
         let mut silence = Duration::ZERO;
         let fault = loop {
+            if self.is_another {
+                return Ok(Ending::AnotherBatch);
+            }
             match tokio::time::timeout(PAUSE, payload.next()).await {
                 Err(_) if silence >= SILENCE => {
                     break Some(Problem::new(408, "request.timeout", "the body took too long to arrive"));
@@ -233,7 +256,11 @@ impl Batch {
         };
         self.record(found).await?;
         self.settle().await?;
-        Ok(fault)
+        Ok(match fault {
+            _ if self.is_another => Ending::AnotherBatch,
+            None => Ending::Complete,
+            Some(problem) => Ending::Broken(problem),
+        })
     }
 
     /// Waits for the chunk before, then starts recording this one.
@@ -242,6 +269,9 @@ impl Batch {
             return Ok(());
         }
         self.settle().await?;
+        if self.is_another {
+            return Ok(());
+        }
         let plans = items.into_iter().map(|item| self.plan(item)).collect();
         self.recording = Some(tokio::spawn(record_chunk(self.state.transactions.clone(), plans).in_current_span()));
         Ok(())
@@ -253,7 +283,10 @@ impl Batch {
             return if self.answers.is_closed() { Err(Gone) } else { Ok(()) };
         };
         match recording.await {
-            Ok(answers) => self.answer(answers).await,
+            Ok((answers, is_another)) => {
+                self.is_another = is_another;
+                self.answer(answers).await
+            }
             Err(error) => {
                 tracing::error!(%error, "a chunk of a batch failed");
                 Err(Gone)
@@ -297,9 +330,51 @@ enum Plan {
     Refused(ItemAnswer),
 }
 
+/// Records the items before the first one that differs from what its key stands for. True if there is such an item; its
+/// answer is the last one.
+async fn record_chunk(transactions: Commands<Transaction>, mut plans: Vec<Plan>) -> (Vec<ItemAnswer>, bool) {
+    let refused_at = match first_mismatch(&transactions, &plans).await {
+        Ok(place) => place,
+        // Nothing can be recorded either: let that say so line by line.
+        Err(error) => {
+            tracing::warn!(%error, "command ids could not be looked up");
+            None
+        }
+    };
+    let Some(place) = refused_at else {
+        let answers = record_all(transactions, plans).await;
+        let is_another = answers
+            .iter()
+            .any(|answer| answer.problem.as_ref().is_some_and(|problem| problem.code == IDEMPOTENCY_MISMATCH));
+        return (answers, is_another);
+    };
+    let differing = plans.split_off(place).into_iter().next();
+    let mut answers = record_all(transactions, plans).await;
+    if let Some(Plan::Record(number, planned)) = differing {
+        let id = planned.0.transaction_id.to_string();
+        answers.push(item_answer(number, id, Err(CommandError::CommandMismatch)));
+    }
+    (answers, true)
+}
+
+/// The place of the first item whose command id stands for something else.
+async fn first_mismatch(transactions: &Commands<Transaction>, plans: &[Plan]) -> Result<Option<usize>, StoreError> {
+    let ledger = transactions.ledger();
+    let keys = plans.iter().enumerate().filter_map(|(place, plan)| match plan {
+        Plan::Record(_, planned) => Some((place, planned.1.command.as_ref()?)),
+        Plan::Refused(_) => None,
+    });
+    let lookups = futures::stream::iter(keys).map(|(place, key)| async move {
+        let known = ledger.store().command(ledger.id(), &key.id).await?;
+        Ok(known.is_some_and(|known| known.digest != key.digest).then_some(place))
+    });
+    let mut differing = lookups.buffered(LOOKUPS_AT_ONCE).try_filter_map(|place| async move { Ok(place) }).boxed();
+    differing.try_next().await
+}
+
 /// Records the first item of each transaction together, then the few that name one of these again, in order: whether
 /// such an item repeats its transaction or contradicts it is known when the first is in the ledger.
-async fn record_chunk(transactions: Commands<Transaction>, plans: Vec<Plan>) -> Vec<ItemAnswer> {
+async fn record_all(transactions: Commands<Transaction>, plans: Vec<Plan>) -> Vec<ItemAnswer> {
     let mut seen = HashSet::new();
     let mut together = Vec::with_capacity(plans.len());
     let mut is_first = Vec::with_capacity(plans.len());
@@ -337,12 +412,8 @@ async fn record_chunk(transactions: Commands<Transaction>, plans: Vec<Plan>) -> 
 
 /// The id of an item that is JSON but not a transaction.
 fn id_of(bytes: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Identified {
-        transaction_id: String,
-    }
-    let item: Identified = serde_json::from_slice(bytes).ok()?;
-    Some(shortened(item.transaction_id))
+    let item: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(bytes).ok()?;
+    Some(shortened(item.get("transaction_id")?.as_str()?.to_owned()))
 }
 
 /// An id that is too long to be one is not repeated in full.

@@ -32,7 +32,8 @@ pub struct RecordBody {
     /// `pending` (the default), `completed`, `failed` or `reversed`.
     #[schema(example = "completed")]
     pub status: Option<String>,
-    /// The account it belongs to; without it, `meta.account_id` if that is text or a number.
+    /// The account it belongs to; without it, `meta.account_id` if that is text or a whole
+    /// number of at most 64 bits. Longer numbers are given as text.
     pub account: Option<String>,
     /// The other side.
     pub counterparty: Option<String>,
@@ -49,7 +50,10 @@ impl RecordBody {
     /// The command. `id` stands in for a missing transaction id.
     pub fn command(self, id: String, received_at: Timestamp) -> Result<Record, Problem> {
         let mut faults = Faults::default();
-        let account = self.account.or_else(|| self.meta.as_ref().and_then(account_of));
+        let account = match self.account {
+            Some(account) => Some(account),
+            None => self.meta.as_ref().and_then(|meta| faults.check(account_of(meta))).flatten(),
+        };
         let transaction_id = faults.check(TransactionId::parse("/transaction_id", self.transaction_id.unwrap_or(id)));
         let amount = faults.check(Amount::parse(self.amount.as_str()));
         let currency = faults.check(Currency::parse(&self.currency));
@@ -85,11 +89,15 @@ impl RecordBody {
 }
 
 /// The account that the predecessors' clients put among the further fields.
-fn account_of(meta: &Map<String, Value>) -> Option<String> {
-    match meta.get("account_id")? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
+fn account_of(meta: &Map<String, Value>) -> Result<Option<String>, InvalidField> {
+    match meta.get("account_id") {
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Value::Number(number)) if number.is_i64() || number.is_u64() => Ok(Some(number.to_string())),
+        // The digits that the client wrote are lost.
+        Some(Value::Number(_)) => {
+            Err(InvalidField::new("/meta/account_id", "must be text or a whole number of at most 64 bits"))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -175,6 +183,7 @@ impl CorrectBody {
 /// A note.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TransactionNoteBody)]
 pub struct NoteBody {
     /// What it says: at most 10,000 characters.
     pub text: String,

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use daybook_domain::transaction::TransactionCommand;
 use daybook_http_kit::openapi::{CommandHeaders, CommandProblems, CreateProblems};
 use daybook_http_kit::permission::{TransactionCreate, TransactionUpdate};
-use daybook_http_kit::{Allowed, Body, CommandRequest, Permission, Problem, new_id};
+use daybook_http_kit::{Allowed, Body, CommandRequest, NoQuery, Permission, Problem, new_id};
 
 use super::COLLECTION;
 use super::body::{CorrectBody, NoteBody, RecordBody, StatusBody};
@@ -30,6 +30,7 @@ use crate::state::{TRIES, WriteState};
 pub async fn record(
     caller: Allowed<TransactionCreate>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     body: Body<RecordBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -52,6 +53,7 @@ pub async fn record(
 pub async fn change_status(
     caller: Allowed<TransactionUpdate>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     id: web::Path<String>,
     body: Body<StatusBody>,
@@ -71,11 +73,12 @@ pub async fn change_status(
 pub async fn patch_status(
     caller: Allowed<TransactionUpdate>,
     request: CommandRequest,
+    no_query: NoQuery,
     state: web::Data<WriteState>,
     id: web::Path<String>,
     body: Body<StatusBody>,
 ) -> Result<HttpResponse, Problem> {
-    change_status(caller, request, state, id, body).await
+    change_status(caller, request, no_query, state, id, body).await
 }
 
 /// Correct a transaction
@@ -89,6 +92,7 @@ pub async fn patch_status(
 pub async fn correct(
     caller: Allowed<TransactionUpdate>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     id: web::Path<String>,
     body: Body<CorrectBody>,
@@ -106,6 +110,7 @@ pub async fn correct(
 pub async fn add_note(
     caller: Allowed<TransactionUpdate>,
     request: CommandRequest,
+    _: NoQuery,
     state: web::Data<WriteState>,
     id: web::Path<String>,
     body: Body<NoteBody>,

@@ -10,6 +10,7 @@ use crate::answer::Recorded;
 
 /// A transaction as it is after the command.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = TransactionState)]
 pub struct TransactionView {
     /// The client's number of it.
     #[schema(example = "LT-000001")]
