@@ -123,6 +123,7 @@ impl Running {
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .max_connections(MAX_CONNECTIONS)
         .shutdown_timeout(DRAIN_SECONDS)
+        .tcp_nodelay(true)
         .disable_signals()
         .bind(addresses.as_slice())
         .with_context(|| format!("cannot listen on {}", server.listen))?;
