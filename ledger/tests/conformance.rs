@@ -457,6 +457,47 @@ async fn two_postgres_writers_queue_on_the_head_and_never_fork() {
     assert_eq!(ledgers[1].wait_beyond(199, Duration::from_secs(10)).await.unwrap(), 200);
 }
 
+/// Holds the head of this schema's ledger until dropped, so that the next append waits in the server.
+struct Holder {
+    transaction: sqlx::Transaction<'static, sqlx::Postgres>,
+    pid: i32,
+}
+
+async fn hold_head(store: &PostgresStore) -> Holder {
+    let mut transaction = store.pool().begin().await.unwrap();
+    sqlx::query("select 1 from ledger_heads for update").execute(&mut *transaction).await.unwrap();
+    let pid = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *transaction).await.unwrap();
+    Holder { transaction, pid }
+}
+
+/// The server process that waits for the holder: the writer of this store, and of no other test.
+async fn waiting_writer(admin: &sqlx::PgPool, holder: &Holder) -> i32 {
+    loop {
+        let waiting: Option<i32> =
+            sqlx::query_scalar("select pid from pg_stat_activity where $1 = any(pg_blocking_pids(pid))")
+                .bind(holder.pid)
+                .fetch_optional(admin)
+                .await
+                .unwrap();
+        if let Some(pid) = waiting {
+            return pid;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn cut(admin: &sqlx::PgPool, pid: i32) {
+    assert!(sqlx::query_scalar::<_, bool>("select pg_terminate_backend($1)").bind(pid).fetch_one(admin).await.unwrap());
+}
+
+fn append_in_background(
+    ledger: &Ledger,
+    stream: &'static str,
+) -> tokio::task::JoinHandle<Result<Appended, AppendError>> {
+    let ledger = ledger.clone();
+    tokio::spawn(async move { ledger.append(request(stream, 0, &["{}"])).await })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_postgres_writer_goes_on_after_its_connection_was_cut() {
     let Some(url) = postgres_url().await else { return };
@@ -464,14 +505,13 @@ async fn a_postgres_writer_goes_on_after_its_connection_was_cut() {
     let ledger =
         Ledger::open(Arc::clone(&store) as _, main_ledger(), system_clock(), Arc::new(Unobserved)).await.unwrap();
     ledger.append(request("A", 0, &["{}"])).await.unwrap();
-    let killed: i64 = sqlx::query_scalar(
-        "select count(*) from (select pg_terminate_backend(pid) from pg_stat_activity \
-         where pid <> pg_backend_pid() and query like 'COMMIT%' and application_name = 'daybook') as killed",
-    )
-    .fetch_one(store.pool())
-    .await
-    .unwrap();
-    assert!(killed >= 1);
+    let admin = sqlx::PgPool::connect(&url).await.unwrap();
+    let holder = hold_head(&store).await;
+    let waiting = append_in_background(&ledger, "A2");
+    let writer = waiting_writer(&admin, &holder).await;
+    holder.transaction.rollback().await.unwrap();
+    waiting.await.unwrap().unwrap();
+    cut(&admin, writer).await;
     // The first append may meet the dead connection; nothing is lost or doubled either way.
     let _ = ledger.append(request("B", 0, &["{}"])).await;
     let last = ledger.append(request("C", 0, &["{}"])).await.unwrap();
@@ -486,20 +526,12 @@ async fn a_commit_of_unknown_outcome_is_ended_before_its_events_are_looked_for()
     let ledger =
         Ledger::open(Arc::clone(&store) as _, main_ledger(), system_clock(), Arc::new(Unobserved)).await.unwrap();
     ledger.append(request("A", 0, &["{}"])).await.unwrap();
-    // Somebody holds the head, so the next append waits in the server; then the writer's connection is cut.
-    let mut holder = store.pool().begin().await.unwrap();
-    sqlx::query("select 1 from ledger_heads for update").execute(&mut *holder).await.unwrap();
-    let waiting = tokio::spawn({
-        let ledger = ledger.clone();
-        async move { ledger.append(request("B", 0, &["{}"])).await }
-    });
     let admin = sqlx::PgPool::connect(&url).await.unwrap();
-    let cut = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
-         where wait_event_type = 'Lock' and query like 'with moved%' and datname = current_database()";
-    while sqlx::query_scalar::<_, i64>(cut).fetch_one(&admin).await.unwrap() == 0 {
-        tokio::task::yield_now().await;
-    }
-    drop(holder);
+    let holder = hold_head(&store).await;
+    let waiting = append_in_background(&ledger, "B");
+    let writer = waiting_writer(&admin, &holder).await;
+    cut(&admin, writer).await;
+    holder.transaction.rollback().await.unwrap();
     let outcome = waiting.await.unwrap();
     let stream = StreamKey::new("transaction", "B").unwrap();
     let stored = ledger.stream(&stream, 1, 10).await.unwrap().len();
