@@ -192,7 +192,7 @@ enum Queueing {
 }
 
 /// An aggregate as a batch knows it: as loaded, or why it cannot be.
-type Loaded<A> = Result<LedgerContext<A>, String>;
+type Loaded<A> = Result<LedgerContext<A>, LoadError>;
 
 impl<A> Commands<A>
 where
@@ -266,7 +266,7 @@ where
             if let Some(step) = latest.get(&id).and_then(|index| steps.get_mut(*index)) {
                 self.finish(step).await;
                 // What became of the first decides on which state the second is decided.
-                loaded.insert(id.clone(), self.store.load(&id, None).await.map_err(|error| error.to_string()));
+                loaded.insert(id.clone(), self.store.load(&id, None).await);
             }
             latest.insert(id.clone(), steps.len());
             steps.push(self.start_one(&mut loaded, id, command, &context).await);
@@ -307,7 +307,7 @@ where
         match loaded.remove(&id) {
             None => self.start(LedgerContext::new(id), command, context, Queueing::Wait).await,
             Some(Ok(found)) => self.start(found, command, context, Queueing::Wait).await,
-            Some(Err(why)) => Step::Done(Err(CommandError::Corrupt(why))),
+            Some(Err(error)) => Step::Done(Err(error.into())),
         }
     }
 
@@ -323,12 +323,12 @@ where
             if let Ok(found) = context
                 && let Err(error) = found.apply(entry, self.store.policy())
             {
-                *context = Err(error.to_string());
+                *context = Err(error);
             }
         }
         for (id, context) in &mut contexts {
             if context.as_ref().is_ok_and(|found| found.version >= SHORT_STREAM) {
-                *context = self.store.load(id, None).await.map_err(|error| error.to_string());
+                *context = self.store.load(id, None).await;
             }
         }
         Ok(contexts)

@@ -4,7 +4,6 @@
 //! everything before it reads anything; when the queue is full, reading waits. A client that goes away ends the batch
 //! after the chunk that is being recorded.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use actix_web::http::header::CONTENT_ENCODING;
@@ -372,31 +371,24 @@ async fn first_mismatch(transactions: &Commands<Transaction>, plans: &[Plan]) ->
     differing.try_next().await
 }
 
-/// Records the first item of each transaction together, then the few that name one of these again, in order: whether
-/// such an item repeats its transaction or contradicts it is known when the first is in the ledger.
+/// Records the items together. One that names a transaction again is decided when the first is in the ledger.
 async fn record_all(transactions: Commands<Transaction>, plans: Vec<Plan>) -> Vec<ItemAnswer> {
-    let mut seen = HashSet::new();
-    let mut together = Vec::with_capacity(plans.len());
-    let mut is_first = Vec::with_capacity(plans.len());
-    for plan in &plans {
-        is_first.push(match plan {
-            Plan::Record(_, planned) if seen.insert(planned.0.transaction_id.clone()) => {
-                let (id, command) = command(&planned.0);
-                together.push((id, command, planned.1.clone()));
-                true
-            }
-            _ => false,
-        });
-    }
-    let mut results = transactions.execute_many(together).await.into_iter();
+    let together = plans.iter().filter_map(|plan| match plan {
+        Plan::Record(_, planned) => {
+            let (id, command) = command(&planned.0);
+            Some((id, command, planned.1.clone()))
+        }
+        Plan::Refused(_) => None,
+    });
+    let mut results = transactions.execute_many(together.collect()).await.into_iter();
     let mut answers = Vec::with_capacity(plans.len());
-    for (plan, is_first) in plans.into_iter().zip(is_first) {
+    for plan in plans {
         answers.push(match plan {
             Plan::Refused(answer) => answer,
             Plan::Record(number, planned) => {
                 let (record, context) = *planned;
                 let (id, command) = command(&record);
-                let result = match is_first.then(|| results.next()).flatten() {
+                let result = match results.next() {
                     // Somebody else recorded it in this moment: perhaps the very same.
                     Some(Err(CommandError::Conflict { .. })) | None => {
                         transactions.execute_with_retry(&id, command, context, TRIES).await
