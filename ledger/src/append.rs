@@ -30,6 +30,8 @@ pub struct Draft {
     pub payload: String,
     /// BLAKE3 of the payload, taken off the sequencer's path.
     pub payload_digest: Hash,
+    /// The payload is what the ledger comes to before this event; the sequencer fills it in.
+    pub is_seal: bool,
 }
 
 impl Draft {
@@ -41,8 +43,23 @@ impl Draft {
             schema_version,
             payload_digest: digest(payload.as_bytes()),
             payload,
+            is_seal: false,
         }
     }
+
+    /// A seal: an event whose payload states size, chain hash and root of everything before it. Only the sequencer knows
+    /// them.
+    pub fn seal() -> Self {
+        Self { is_seal: true, ..Self::new(SEALED, 1, String::new()) }
+    }
+}
+
+/// Type of the event that binds the chain's head into the tree.
+pub const SEALED: &str = "ledger.sealed";
+
+/// The payload of a seal over everything that `head` covers.
+fn seal_payload(head: &Head) -> String {
+    format!(r#"{{"size":{},"hash":"{}","root":"{}"}}"#, head.size, head.hash, head.frontier.root())
 }
 
 /// Names a command so that repeating it appends nothing.
@@ -172,6 +189,8 @@ pub struct Known {
 pub struct Sequenced {
     /// New entries in position order.
     pub entries: Vec<Entry>,
+    /// Their leaf hashes.
+    pub leaves: Vec<Hash>,
     /// New command ids: index of the request, and what to remember.
     pub commands: Vec<(String, CommandRecord)>,
     /// The head afterwards.
@@ -187,6 +206,7 @@ pub fn sequence(head: &Head, batch: &[Append], mut known: Known, now: i64) -> Se
     let recorded_at = now.max(head.recorded_at);
     let mut head = head.clone();
     let mut entries = Vec::with_capacity(batch.iter().map(|append| append.events.len()).sum());
+    let mut leaves = Vec::with_capacity(entries.capacity());
     let mut commands = Vec::new();
     let mut outcomes = Vec::with_capacity(batch.len());
     let mut buffer = Vec::with_capacity(512);
@@ -200,6 +220,13 @@ pub fn sequence(head: &Head, batch: &[Append], mut known: Known, now: i64) -> Se
         let mut version = append.expected_version;
         for event in &append.events {
             version += 1;
+            let (payload, payload_digest) = if event.is_seal {
+                let payload = seal_payload(&head);
+                let digest = digest(payload.as_bytes());
+                (payload, digest)
+            } else {
+                (event.payload.clone(), event.payload_digest)
+            };
             CanonicalFields {
                 ledger_id: head.ledger_id.as_str(),
                 position: head.size,
@@ -213,12 +240,14 @@ pub fn sequence(head: &Head, batch: &[Append], mut known: Known, now: i64) -> Se
                 actor_kind: append.actor.kind.as_str(),
                 actor_id: &append.actor.id,
                 metadata_digest: metadata_digest.as_bytes(),
-                payload_digest: event.payload_digest.as_bytes(),
+                payload_digest: payload_digest.as_bytes(),
                 previous_hash: head.hash.as_bytes(),
             }
             .write(&mut buffer);
             let hash = digest(&buffer);
-            head.frontier.push(merkle::leaf(&buffer));
+            let leaf = merkle::leaf(&buffer);
+            head.frontier.push(leaf);
+            leaves.push(leaf);
             entries.push(Entry {
                 ledger_id: head.ledger_id.clone(),
                 position: head.size,
@@ -230,8 +259,8 @@ pub fn sequence(head: &Head, batch: &[Append], mut known: Known, now: i64) -> Se
                 recorded_at,
                 actor: append.actor.clone(),
                 metadata: append.metadata.clone(),
-                payload: Some(event.payload.clone()),
-                payload_digest: event.payload_digest,
+                payload: Some(payload),
+                payload_digest,
                 previous_hash: head.hash,
                 hash,
             });
@@ -259,7 +288,7 @@ pub fn sequence(head: &Head, batch: &[Append], mut known: Known, now: i64) -> Se
         outcomes.push(Ok(appended));
     }
     head.root = head.frontier.root();
-    Sequenced { entries, commands, head, outcomes }
+    Sequenced { entries, leaves, commands, head, outcomes }
 }
 
 fn refuse_or_replay(append: &Append, known: &Known) -> Option<Result<Appended, AppendError>> {

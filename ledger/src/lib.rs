@@ -9,8 +9,12 @@ pub mod merkle;
 pub mod reader;
 pub mod sequencer;
 pub mod store;
+pub mod tiles;
+pub mod tree;
 
 pub use append::{Append, AppendError, Appended, CommandKey, CommandRecord, Draft};
 pub use entry::{Actor, ActorKind, Entry, Hash, Head, InvalidValue, LedgerId, Receipt, StreamKey};
 pub use reader::{Ledger, LedgerReader};
-pub use store::{Store, StoreError};
+pub use store::{Store, StoreError, StoredCheckpoint};
+pub use tiles::Tile;
+pub use tree::{LedgerTree, TreeError};

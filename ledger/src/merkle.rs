@@ -1,6 +1,6 @@
 //! RFC 6962 tree over the entries' canonical bytes, kept as its frontier.
 //!
-//! Only what appending needs: the roots of the complete subtrees, largest first. Proofs are not made here.
+//! Only what appending needs: the roots of the complete subtrees, largest first. Proofs are made in [`crate::tree`].
 
 use sha2::{Digest, Sha256};
 
@@ -21,6 +21,15 @@ pub fn node(left: &Hash, right: &Hash) -> Hash {
     hasher.update(left.0);
     hasher.update(right.0);
     Hash(hasher.finalize().into())
+}
+
+/// RFC 6962 root over hashes that are nodes of one level; SHA-256 of nothing where there are none.
+pub fn root_of(hashes: &[Hash]) -> Hash {
+    let mut frontier = Frontier::default();
+    for hash in hashes {
+        frontier.push(*hash);
+    }
+    frontier.root()
 }
 
 /// Roots of the complete subtrees that make up a tree, largest first: one per set bit of the tree's size.

@@ -13,6 +13,7 @@ use crate::append::{Append, AppendError, Appended};
 use crate::entry::{Entry, Head, LedgerId, StreamKey};
 use crate::sequencer::{Clock, Pending, QUEUE_CAPACITY, Sequencer, SequencerObserver};
 use crate::store::{Store, StoreError};
+use crate::tree::{self, TreeError};
 
 /// How often a waiting reader looks at the store even without a wake-up.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -155,6 +156,10 @@ impl Ledger {
         capacity: usize,
     ) -> Result<Self, StoreError> {
         let reader = LedgerReader::open(Arc::clone(&store), id.clone()).await?;
+        tree::backfill(&reader).await.map_err(|error| match error {
+            TreeError::Store(error) => error,
+            other => StoreError::Unavailable(other.to_string()),
+        })?;
         let sequencer = Sequencer::start(id, store, clock, observer, reader.size.clone(), capacity);
         Ok(Self { reader, sequencer })
     }

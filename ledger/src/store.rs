@@ -10,6 +10,7 @@ use async_trait::async_trait;
 
 use crate::append::{Append, AppendError, Appended, CommandRecord};
 use crate::entry::{Entry, Hash, Head, LedgerId, StreamKey};
+use crate::tiles::Tile;
 
 /// A store that cannot do what was asked, for reasons of its own.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,19 @@ pub struct Snapshot {
     pub entry_hash: Hash,
     /// The aggregate as JSON.
     pub state: String,
+}
+
+/// A checkpoint as it was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCheckpoint {
+    /// Number of entries it covers.
+    pub size: u64,
+    /// RFC 6962 root over them.
+    pub root: Hash,
+    /// The whole signed note, with every signature that it has gathered.
+    pub note: String,
+    /// When it was signed, microseconds since 1970-01-01T00:00:00Z.
+    pub signed_at: i64,
 }
 
 /// Where ledgers are kept. Every call is scoped by ledger id.
@@ -122,6 +136,30 @@ pub trait Store: Send + Sync + 'static {
 
     /// Replaces a stream's snapshot. A cache: losing it loses nothing.
     async fn save_snapshot(&self, ledger: &LedgerId, key: &StreamKey, snapshot: Snapshot) -> Result<(), StoreError>;
+
+    /// At most `limit` complete tiles of a level from index `from` on, in order.
+    async fn tiles(&self, ledger: &LedgerId, level: u8, from: u64, limit: usize) -> Result<Vec<Tile>, StoreError>;
+
+    /// The roots of at most `limit` complete tiles of a level from index `from` on, in order.
+    async fn tile_roots(&self, ledger: &LedgerId, level: u8, from: u64, limit: usize)
+    -> Result<Vec<Hash>, StoreError>;
+
+    /// Adds tiles to a ledger that was written before there were any. Tiles of new entries come with [`Store::append`].
+    async fn add_tiles(&self, ledger: &LedgerId, tiles: &[Tile]) -> Result<(), StoreError>;
+
+    /// Keeps a checkpoint; one of the same size is replaced, since it gathers signatures.
+    async fn save_checkpoint(&self, ledger: &LedgerId, checkpoint: &StoredCheckpoint) -> Result<(), StoreError>;
+
+    /// The checkpoint with the largest size.
+    async fn latest_checkpoint(&self, ledger: &LedgerId) -> Result<Option<StoredCheckpoint>, StoreError>;
+
+    /// At most `limit` checkpoints with a size of at least `from_size`, by size.
+    async fn checkpoints(
+        &self,
+        ledger: &LedgerId,
+        from_size: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredCheckpoint>, StoreError>;
 
     /// Sends the new size of a ledger whenever another process appends. `None` where only this process writes.
     async fn listen(&self) -> Result<Option<tokio::sync::mpsc::Receiver<(LedgerId, u64)>>, StoreError>;

@@ -6,6 +6,7 @@
 //! the truth.
 
 mod rows;
+mod tree;
 mod writer;
 
 use std::sync::Arc;
@@ -19,9 +20,10 @@ use tokio::sync::{Mutex, mpsc};
 
 use self::rows::{hash, read_command, read_entry, read_head};
 use self::writer::{Backend, Writer, write_commands};
-use super::{Snapshot, Store, StoreError, bounded, signed, unsigned};
+use super::{Snapshot, Store, StoreError, StoredCheckpoint, bounded, signed, unsigned};
 use crate::append::{Append, AppendError, Appended, CommandRecord};
-use crate::entry::{Entry, Head, InvalidValue, LedgerId, StreamKey};
+use crate::entry::{Entry, Hash, Head, InvalidValue, LedgerId, StreamKey};
+use crate::tiles::Tile;
 
 const CHANNEL: &str = "daybook_ledger";
 /// A batch that takes longer counts as lost, and its outcome is looked for.
@@ -30,7 +32,10 @@ const ENTRY_COLUMNS: &str = "ledger_id, position, event_id, stream_type, stream_
      recorded_at, actor_kind, actor_id, metadata, payload, payload_digest, previous_hash, hash";
 
 /// Migrations of the ledger tables, oldest first.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "ledger", include_str!("../../../migrations/postgres/0001_ledger.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "ledger", include_str!("../../../migrations/postgres/0001_ledger.sql")),
+    (2, "tree", include_str!("../../../migrations/postgres/0002_tree.sql")),
+];
 
 /// A PostgreSQL database of ledgers.
 pub struct PostgresStore {
@@ -247,6 +252,41 @@ impl Store for PostgresStore {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    async fn tiles(&self, ledger: &LedgerId, level: u8, from: u64, limit: usize) -> Result<Vec<Tile>, StoreError> {
+        tree::read(&mut *self.pool.acquire().await?, ledger, level, from, limit).await
+    }
+
+    async fn tile_roots(
+        &self,
+        ledger: &LedgerId,
+        level: u8,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Hash>, StoreError> {
+        tree::read_roots(&mut *self.pool.acquire().await?, ledger, level, from, limit).await
+    }
+
+    async fn add_tiles(&self, ledger: &LedgerId, tiles: &[Tile]) -> Result<(), StoreError> {
+        tree::add(&mut *self.pool.acquire().await?, ledger, tiles).await
+    }
+
+    async fn save_checkpoint(&self, ledger: &LedgerId, checkpoint: &StoredCheckpoint) -> Result<(), StoreError> {
+        tree::save_checkpoint(&mut *self.pool.acquire().await?, ledger, checkpoint).await
+    }
+
+    async fn latest_checkpoint(&self, ledger: &LedgerId) -> Result<Option<StoredCheckpoint>, StoreError> {
+        tree::latest_checkpoint(&mut *self.pool.acquire().await?, ledger).await
+    }
+
+    async fn checkpoints(
+        &self,
+        ledger: &LedgerId,
+        from_size: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredCheckpoint>, StoreError> {
+        tree::checkpoints(&mut *self.pool.acquire().await?, ledger, from_size, limit).await
     }
 
     async fn listen(&self) -> Result<Option<mpsc::Receiver<(LedgerId, u64)>>, StoreError> {

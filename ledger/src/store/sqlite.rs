@@ -3,6 +3,7 @@
 //! The file belongs to one writing process at a time (a lock file beside it says so); any number may read.
 
 mod rows;
+mod tree;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -15,13 +16,17 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use tokio::sync::{mpsc, oneshot};
 
 use self::rows::{collect, hash};
-use super::{Snapshot, Store, StoreError, bounded, signed, unsigned};
+use super::{Snapshot, Store, StoreError, StoredCheckpoint, bounded, signed, unsigned};
 use crate::append::{Append, AppendError, Appended, CommandRecord, Known, Sequenced, sequence};
-use crate::entry::{Entry, Head, LedgerId, Receipt, StreamKey};
+use crate::entry::{Entry, Hash, Head, LedgerId, Receipt, StreamKey};
 use crate::merkle::Frontier;
+use crate::tiles::{Edges, Tile};
 
 /// Migrations of the ledger file, oldest first. The file's `user_version` says how many it has had.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_ledger.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_ledger.sql"),
+    include_str!("../../../migrations/sqlite/0002_tree.sql"),
+];
 /// How many connections read at once.
 const READERS: usize = 4;
 const ENTRY_COLUMNS: &str = "ledger_id, position, event_id, stream_type, stream_id, version, event_type, schema_version, \
@@ -34,6 +39,8 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: Option<std::sync::mpsc::Sender<Job>>,
     readers: Arc<Readers>,
+    /// Touched by the writer thread only.
+    edges: Arc<Mutex<Edges>>,
 }
 
 struct Readers {
@@ -65,7 +72,7 @@ impl SqliteStore {
                 }
             })
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { readers: Arc::new(Readers::new(path.clone())), path, writer: Some(writer) })
+        Ok(Self { readers: Arc::new(Readers::new(path.clone())), path, writer: Some(writer), edges: Arc::default() })
     }
 
     /// Opens an existing file for reading only, whoever writes to it.
@@ -73,7 +80,7 @@ impl SqliteStore {
         let path = path.as_ref().to_owned();
         let readers = Readers::new(path.clone());
         readers.give_back(readers.connect()?);
-        Ok(Self { path, writer: None, readers: Arc::new(readers) })
+        Ok(Self { path, writer: None, readers: Arc::new(readers), edges: Arc::default() })
     }
 
     /// The file.
@@ -195,6 +202,7 @@ impl Store for SqliteStore {
         now: i64,
     ) -> Result<Vec<Result<Appended, AppendError>>, StoreError> {
         let (ledger, batch) = (ledger.clone(), batch.to_vec());
+        let edges = Arc::clone(&self.edges);
         self.write(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let head = read_head(&transaction, &ledger)?;
@@ -204,9 +212,12 @@ impl Store for SqliteStore {
                 return Ok(sequenced.outcomes);
             }
             write_sequenced(&transaction, &sequenced)?;
+            let mut edges = edges.lock().unwrap_or_else(PoisonError::into_inner);
+            tree::write_completed(&transaction, &mut edges, head.size, &sequenced)?;
             // A failed commit in SQLite has rolled back or will when the file is next opened: never half-written, but
             // an I/O error leaves open whether the log frame reached the disk.
             transaction.commit().map_err(|error| StoreError::UnknownOutcome(error.to_string()))?;
+            edges.advance(&ledger, head.size, &sequenced.leaves);
             Ok(sequenced.outcomes)
         })
         .await
@@ -344,6 +355,52 @@ impl Store for SqliteStore {
             Ok(())
         })
         .await
+    }
+
+    async fn tiles(&self, ledger: &LedgerId, level: u8, from: u64, limit: usize) -> Result<Vec<Tile>, StoreError> {
+        let ledger = ledger.clone();
+        self.read(move |connection| tree::read(connection, &ledger, level, from, limit)).await
+    }
+
+    async fn tile_roots(
+        &self,
+        ledger: &LedgerId,
+        level: u8,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Hash>, StoreError> {
+        let ledger = ledger.clone();
+        self.read(move |connection| tree::read_roots(connection, &ledger, level, from, limit)).await
+    }
+
+    async fn add_tiles(&self, ledger: &LedgerId, tiles: &[Tile]) -> Result<(), StoreError> {
+        let (ledger, tiles) = (ledger.clone(), tiles.to_vec());
+        self.write(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            tree::write(&transaction, &ledger, &tiles)?;
+            Ok(transaction.commit()?)
+        })
+        .await
+    }
+
+    async fn save_checkpoint(&self, ledger: &LedgerId, checkpoint: &StoredCheckpoint) -> Result<(), StoreError> {
+        let (ledger, checkpoint) = (ledger.clone(), checkpoint.clone());
+        self.write(move |connection| tree::save_checkpoint(connection, &ledger, &checkpoint)).await
+    }
+
+    async fn latest_checkpoint(&self, ledger: &LedgerId) -> Result<Option<StoredCheckpoint>, StoreError> {
+        let ledger = ledger.clone();
+        self.read(move |connection| tree::latest_checkpoint(connection, &ledger)).await
+    }
+
+    async fn checkpoints(
+        &self,
+        ledger: &LedgerId,
+        from_size: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredCheckpoint>, StoreError> {
+        let ledger = ledger.clone();
+        self.read(move |connection| tree::checkpoints(connection, &ledger, from_size, limit)).await
     }
 
     async fn listen(&self) -> Result<Option<mpsc::Receiver<(LedgerId, u64)>>, StoreError> {

@@ -8,10 +8,12 @@ use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 use uuid::Uuid;
 
 use super::rows::{read_command, read_head};
+use super::tree;
 use super::{CHANNEL, format_commands};
 use crate::append::{Append, AppendError, Appended, CommandRecord, Known, Sequenced, sequence};
 use crate::entry::{Entry, Head, LedgerId, StreamKey};
 use crate::store::{StoreError, signed, unsigned};
+use crate::tiles::{Edges, Tile};
 
 /// Connecting gives up after this long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,6 +27,7 @@ pub(super) struct Writer {
     pub(super) backend: Backend,
     /// The heads that this process's own last appends led to.
     heads: HashMap<LedgerId, Head>,
+    edges: Edges,
 }
 
 /// The server's side of a connection.
@@ -68,7 +71,7 @@ impl Writer {
             sqlx::query_as("select pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()")
                 .fetch_one(&mut connection)
                 .await?;
-        Ok(Self { connection, backend: Backend { pid, started }, heads: HashMap::new() })
+        Ok(Self { connection, backend: Backend { pid, started }, heads: HashMap::new(), edges: Edges::default() })
     }
 
     pub(super) async fn append(
@@ -99,8 +102,12 @@ impl Writer {
             // Refusals must be judged on the present state, and command ids need a second statement: both under the lock.
             return Ok(None);
         }
-        match write_entries(&mut self.connection, head, &sequenced).await {
-            Ok(true) => Ok(Some(sequenced)),
+        let tiles = tree::completed(&mut self.connection, &mut self.edges, head.size, &sequenced).await?;
+        match write_entries(&mut self.connection, head, &sequenced, &tiles).await {
+            Ok(true) => {
+                self.edges.advance(&head.ledger_id, head.size, &sequenced.leaves);
+                Ok(Some(sequenced))
+            }
             Ok(false) => Ok(None),
             Err(sqlx::Error::Database(error)) => Err(StoreError::Unavailable(error.to_string())),
             Err(error) => Err(StoreError::UnknownOutcome(error.to_string())),
@@ -117,14 +124,18 @@ impl Writer {
             transaction.rollback().await?;
             return Ok(sequenced);
         }
-        if !write_entries(&mut transaction, &head, &sequenced).await? {
+        let tiles = tree::completed(&mut transaction, &mut self.edges, head.size, &sequenced).await?;
+        if !write_entries(&mut transaction, &head, &sequenced, &tiles).await? {
             return Err(StoreError::Unavailable("the head moved although its row was locked".to_owned()));
         }
         if !sequenced.commands.is_empty() {
             write_commands(&mut transaction, ledger, &sequenced.commands).await?;
         }
         match transaction.commit().await {
-            Ok(()) => Ok(sequenced),
+            Ok(()) => {
+                self.edges.advance(ledger, head.size, &sequenced.leaves);
+                Ok(sequenced)
+            }
             // The server refused the commit: it did not happen. Anything else (a lost connection) may have come after.
             Err(sqlx::Error::Database(error)) => Err(StoreError::Unavailable(error.to_string())),
             Err(error) => Err(StoreError::UnknownOutcome(error.to_string())),
@@ -191,12 +202,13 @@ async fn read_known(connection: &mut PgConnection, ledger: &LedgerId, batch: &[A
     Ok(known)
 }
 
-/// Entries, head and notification in one statement: one round trip a batch. Answers false, having written nothing,
+/// Entries, tiles, head and notification in one statement: one round trip a batch. Answers false, having written nothing,
 /// where the head is not `before` any more.
 async fn write_entries(
     connection: &mut PgConnection,
     before: &Head,
     sequenced: &Sequenced,
+    tiles: &[Tile],
 ) -> Result<bool, sqlx::Error> {
     let entries = &sequenced.entries;
     let column = |get: fn(&Entry) -> &str| entries.iter().map(get).collect::<Vec<&str>>();
@@ -210,7 +222,9 @@ async fn write_entries(
          event_type, schema_version, recorded_at, actor_kind, actor_id, metadata, payload, payload_digest, \
          previous_hash, hash) select $1, added.* from moved, unnest($2::bigint[], $3::uuid[], $4::text[], $5::text[], \
          $6::bigint[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], \
-         $14::bytea[], $15::bytea[], $16::bytea[]) as added) \
+         $14::bytea[], $15::bytea[], $16::bytea[]) as added), \
+         tiled as (insert into ledger_tiles (ledger_id, level, tile, root, hashes) select $1, complete.* from moved, \
+         unnest($25::bigint[], $26::bigint[], $27::bytea[], $28::bytea[]) as complete) \
          select pg_notify($22, $1 || ' ' || size::text) from moved",
     )
     .bind(head.ledger_id.as_str())
@@ -237,6 +251,10 @@ async fn write_entries(
     .bind(CHANNEL)
     .bind(signed(before.size))
     .bind(&before.hash.0[..])
+    .bind(tiles.iter().map(|tile| i64::from(tile.level)).collect::<Vec<_>>())
+    .bind(tiles.iter().map(|tile| signed(tile.index)).collect::<Vec<_>>())
+    .bind(tiles.iter().map(|tile| &tile.root.0[..]).collect::<Vec<_>>())
+    .bind(tiles.iter().map(Tile::to_bytes).collect::<Vec<_>>())
     .fetch_optional(connection)
     .await?;
     Ok(moved.is_some())
