@@ -2,12 +2,23 @@
 # Makes sure that what the tests need beside Rust is there: PostgreSQL server binaries, and python3 for the independent
 # verifier. Installs them with apt-get when run as root on Debian; elsewhere says what to install.
 set -euo pipefail
+# pymerkle, an independent tree to compare with: a test uses it where it is, and says so where it is not.
+python_tools() {
+    local tools=target/python
+    [ -x "$tools/bin/python" ] && return 0
+    python3 -m venv "$tools" >/dev/null 2>&1 && "$tools/bin/pip" install --quiet pymerkle==7.0.0 >/dev/null 2>&1 && return 0
+    rm -rf "$tools"
+    echo "pymerkle could not be installed: the comparison with it is left out" >&2
+}
 missing=()
 command -v python3 >/dev/null 2>&1 || missing+=(python3)
 if ! command -v pg_ctl >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1; then
     missing+=(postgresql)
 fi
-if [ ${#missing[@]} = 0 ]; then exit 0; fi
+if [ ${#missing[@]} = 0 ]; then
+    python_tools
+    exit 0
+fi
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing ${missing[*]} ..."
     apt-get update -qq >/dev/null
@@ -16,3 +27,4 @@ else
     echo "The tests need: ${missing[*]} (Debian: apt-get install ${missing[*]})" >&2
     exit 2
 fi
+python_tools

@@ -1,6 +1,9 @@
 //! Roots, proofs and tiles from the store, against the crates `ct-merkle` and `tlog_tiles`: other people's code.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::as_conversions)]
 
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -233,7 +236,9 @@ async fn tiles_and_bundles_are_served_as_far_as_the_ledger_reaches() {
     assert_eq!(world.tree.tile(0, 0, TILE_WIDTH).await.unwrap().unwrap(), hashes[..256 * 32]);
     assert_eq!(world.tree.tile(0, 0, 3).await.unwrap().unwrap(), hashes[..96]);
     assert_eq!(world.tree.tile(0, 1, 44).await.unwrap().unwrap(), hashes[256 * 32..]);
-    for (level, index, width) in [(0, 1, 45), (0, 2, 1), (1, 0, 2), (2, 0, 1), (0, u64::MAX, 1), (8, 0, 1), (0, 0, 0), (0, 0, 257)] {
+    for (level, index, width) in
+        [(0, 1, 45), (0, 2, 1), (1, 0, 2), (2, 0, 1), (0, u64::MAX, 1), (8, 0, 1), (0, 0, 0), (0, 0, 257)]
+    {
         assert!(world.tree.tile(level, index, width).await.unwrap().is_none(), "{level}/{index}.p/{width}");
     }
     assert_eq!(world.tree.tile(1, 0, 1).await.unwrap().unwrap(), world.tree.root_at(256).await.unwrap().0);
@@ -272,4 +277,59 @@ async fn ledger_from_before_there_were_tiles_gets_them_when_it_is_opened() {
     let ledger = open(Arc::new(store)).await;
     assert_eq!(ledger.store().tiles(&LedgerId::main(), 0, 0, 100).await.unwrap(), expected);
     assert_eq!(LedgerTree::new(ledger.reader().clone()).root_at(3_000).await.unwrap(), root);
+}
+
+/// The Python that `make test` installs pymerkle into, else the machine's.
+fn python() -> Command {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let installed = repository.join("target/python/bin/python");
+    let mut command = Command::new(if installed.exists() { installed } else { "python3".into() });
+    command.arg(repository.join("tests/independent/merkle_tree.py"));
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roots_and_proofs_are_those_of_pymerkle() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = world(sqlite(&folder), 600).await;
+    let sizes: Vec<u64> = (0..=300).collect();
+    let pairs: Vec<(u64, u64)> = (1..=300_u64)
+        .flat_map(|size| {
+            (0..size).filter(move |position| size <= 40 || position % 37 == size % 37).map(move |p| (p, size))
+        })
+        .collect();
+    let mut roots = Vec::new();
+    for size in &sizes {
+        roots.push(world.tree.root_at(*size).await.unwrap().to_string());
+    }
+    let grown: Vec<_> = pairs
+        .iter()
+        .filter(|(old, _)| *old > 0)
+        .map(|(old, size)| (*old, &roots[*old as usize], *size, &roots[*size as usize]))
+        .collect();
+    let asked = serde_json::json!({
+        "leaves": world.leaves[..300].iter().map(hex::encode).collect::<Vec<_>>(),
+        "sizes": sizes, "inclusion": pairs, "consistency": grown,
+    });
+    let mut running = python().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = running.stdin.take().unwrap();
+    // A Python that has no pymerkle ends without reading.
+    let written = input.write_all(asked.to_string().as_bytes());
+    drop(input);
+    let output = running.wait_with_output().unwrap();
+    if output.status.code() == Some(3) {
+        eprintln!("skipped: pymerkle is not installed");
+        return;
+    }
+    written.unwrap();
+    assert!(output.status.success());
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let hashes = |list: &serde_json::Value| -> Vec<String> { serde_json::from_value(list.clone()).unwrap() };
+    assert_eq!(roots, hashes(&answer["roots"]));
+    for ((position, size), path) in pairs.into_iter().zip(answer["inclusion"].as_array().unwrap()) {
+        let ours: Vec<String> =
+            world.tree.inclusion(position, size).await.unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(ours, hashes(path), "{position} in {size}");
+    }
+    assert_eq!(answer["consistent"], grown.len());
 }
