@@ -5,14 +5,15 @@
 
 use serde::de::DeserializeOwned;
 
+use crate::custody::{LEDGER_KEYS_STREAM, LEDGER_STREAM, LedgerEvent, SigningKeyEvent};
 use crate::incident::IncidentEvent;
 use crate::transaction::TransactionEvent;
 
 /// The schema version that this code writes, of every event.
 pub const SCHEMA_VERSION: u64 = 1;
 
-/// The stream types of this crate, one an aggregate.
-pub const STREAM_TYPES: &[&str] = &["transaction", "incident"];
+/// The stream types of this crate: one an aggregate, and those in which a ledger speaks of itself.
+pub const STREAM_TYPES: &[&str] = &["transaction", "incident", LEDGER_STREAM, LEDGER_KEYS_STREAM];
 
 /// Any event of this crate.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +22,10 @@ pub enum AnyEvent {
     Transaction(TransactionEvent),
     /// Of an incident's stream.
     Incident(IncidentEvent),
+    /// Of the ledger's own stream.
+    Ledger(LedgerEvent),
+    /// Of the stream of the ledger's signing keys.
+    SigningKey(SigningKeyEvent),
 }
 
 impl AnyEvent {
@@ -29,6 +34,8 @@ impl AnyEvent {
         match self {
             Self::Transaction(event) => event.name(),
             Self::Incident(event) => event.name(),
+            Self::Ledger(event) => event.name(),
+            Self::SigningKey(event) => event.name(),
         }
     }
 }
@@ -105,6 +112,8 @@ pub fn decode(
     }
     match stream_type {
         "transaction" => decode_tagged(event.event_type, payload).map(AnyEvent::Transaction),
+        LEDGER_STREAM => decode_tagged(event.event_type, payload).map(AnyEvent::Ledger),
+        LEDGER_KEYS_STREAM => decode_tagged(event.event_type, payload).map(AnyEvent::SigningKey),
         _ => decode_tagged(event.event_type, payload).map(AnyEvent::Incident),
     }
 }
@@ -220,6 +229,30 @@ const CATALOGUE: &[EventDescription] = &[
         "incident.details_changed",
         "What is known about an incident changed; the old values stand beside the new ones.",
         r#"{"changes":[{"field":"desk","old":"rates","new":"credit"},{"field":"root_cause","old":null,"new":"Session loss"}]}"#
+    ),
+    describe!(
+        "ledger",
+        "ledger.sealed",
+        "The ledger bound everything before this entry into its tree: the checkpoint that follows covers the chain as well.",
+        r#"{"size":41,"hash":"5e2c51c35cd3f0b6f4f5a2bb1ad21a36b1a4a9b1f3ce7e3f3e52f1c9a0a4c9d1","root":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}"#
+    ),
+    describe!(
+        "ledger",
+        "ledger.anchored",
+        "A time-stamping authority attested a checkpoint: it was there at that time at the latest.",
+        r#"{"size":42,"root":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","checkpoint":"daybook.local/main\n42\nLXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=\n\n— daybook.local/main 0v4NcDBFAiEA\n","tsa":"https://tsa.example","generated_at":"2026-11-21T10:00:00.000000Z","token":"MIIBAAYJKoZIhvcNAQcC"}"#
+    ),
+    describe!(
+        "ledger_keys",
+        "signing_key.activated",
+        "A key began to sign checkpoints.",
+        r#"{"key_id":"d2fe0d70","name":"daybook.local/main","algorithm":"ecdsa-p256-sha256","verifier_key":"daybook.local/main+d2fe0d70+AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABGsX0fLhLEJH+Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT+NC4v4af5uO5+tKfA+eFivOM1drMV7Oy7ZAaDe/UfU=","activated_at":"2026-11-21T10:00:00.000000Z"}"#
+    ),
+    describe!(
+        "ledger_keys",
+        "signing_key.retired",
+        "A key ceased to sign checkpoints; it goes on verifying those that it signed.",
+        r#"{"key_id":"d2fe0d70","name":"daybook.local/main","retired_at":"2026-12-01T10:00:00.000000Z"}"#
     ),
 ];
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod custody;
 pub mod events;
 pub mod incident;
 pub mod meta;
@@ -11,6 +12,7 @@ pub mod time;
 pub mod transaction;
 mod vocabulary;
 
+pub use custody::{LedgerEvent, SigningKeyEvent};
 pub use events::{AnyEvent, DecodeError, catalogue, decode};
 pub use incident::{Incident, IncidentCommand, IncidentError, IncidentEvent};
 pub use meta::Meta;

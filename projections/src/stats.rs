@@ -128,7 +128,8 @@ impl Projector for Stats {
                         touched.1.insert(id);
                     }
                 }
-                None => {}
+                // What the ledger says of itself is not counted.
+                Some(AnyEvent::Ledger(_) | AnyEvent::SigningKey(_)) | None => {}
             }
         }
         write_transactions(connection, tables, ledger_id, &transactions, &touched.0).await?;

@@ -1,6 +1,6 @@
 //! One readable sentence for an event, and the regulations that ask for it to be kept.
 
-use daybook_domain::{AnyEvent, IncidentEvent, TransactionEvent};
+use daybook_domain::{AnyEvent, IncidentEvent, LedgerEvent, SigningKeyEvent, TransactionEvent};
 use daybook_ledger::entry::Entry;
 
 /// SEC Rule 17a-4: records of brokers and dealers.
@@ -18,6 +18,8 @@ pub(crate) fn sentence(entry: &Entry, event: Option<&AnyEvent>) -> String {
     match event {
         Some(AnyEvent::Transaction(event)) => transaction(id, event),
         Some(AnyEvent::Incident(event)) => incident(id, event),
+        Some(AnyEvent::Ledger(event)) => ledger(id, event),
+        Some(AnyEvent::SigningKey(event)) => signing_key(id, event),
         None if entry.payload.is_none() => format!("{} of {}; its payload was pruned", entry.event_type, entry.stream),
         None => format!("{} of {}", entry.event_type, entry.stream),
     }
@@ -77,6 +79,29 @@ fn incident(id: &str, event: &IncidentEvent) -> String {
     }
 }
 
+fn ledger(id: &str, event: &LedgerEvent) -> String {
+    match event {
+        LedgerEvent::Sealed(seal) => format!("Ledger {id} sealed: its first {} entries are bound together", seal.size),
+        LedgerEvent::Anchored(anchor) => format!(
+            "Checkpoint of the first {} entries of ledger {id} time-stamped by {} at {}",
+            anchor.size,
+            quoted(&anchor.tsa),
+            anchor.generated_at
+        ),
+    }
+}
+
+fn signing_key(id: &str, event: &SigningKeyEvent) -> String {
+    match event {
+        SigningKeyEvent::Activated(key) => {
+            format!("Key {} ({}) began to sign checkpoints of ledger {id}", quoted(&key.key_id), key.algorithm)
+        }
+        SigningKeyEvent::Retired(key) => {
+            format!("Key {} ceased to sign checkpoints of ledger {id}", quoted(&key.key_id))
+        }
+    }
+}
+
 fn because<T: ToString>(reason: Option<&T>) -> String {
     reason.map(|reason| format!(": {}", quoted(reason))).unwrap_or_default()
 }
@@ -109,6 +134,8 @@ pub(crate) fn regulation_tags(event: Option<&AnyEvent>) -> &'static [&'static st
             | IncidentEvent::PriorityChanged(_) => &[SEC, FINRA],
             IncidentEvent::Assigned(_) | IncidentEvent::Commented(_) | IncidentEvent::DetailsChanged(_) => &[FINRA],
         },
+        // Seals, time stamps and keys are how it is shown that records were kept as they were: SEC 17a-4(f).
+        Some(AnyEvent::Ledger(_) | AnyEvent::SigningKey(_)) => &[SEC],
         None => &[],
     }
 }

@@ -14,6 +14,8 @@ fn payload_of(event: &AnyEvent) -> Value {
     let tagged = match event {
         AnyEvent::Transaction(event) => serde_json::to_value(event),
         AnyEvent::Incident(event) => serde_json::to_value(event),
+        AnyEvent::Ledger(event) => serde_json::to_value(event),
+        AnyEvent::SigningKey(event) => serde_json::to_value(event),
     };
     let tagged = tagged.unwrap();
     assert_eq!(tagged["event_type"], event.name());
@@ -48,14 +50,22 @@ fn names_known_to_serde<E: DeserializeOwned>() -> BTreeSet<String> {
         panic!("none is known")
     };
     let listed = refusal.to_string();
-    let listed = listed.split("expected one of ").nth(1).unwrap().split(" at line").next().unwrap().to_owned();
-    listed.split(", ").map(|name| name.trim_matches('`').to_owned()).collect()
+    // "expected one of `a`, `b`, `c` at line 1", or "expected `a` or `b` at line 1".
+    let listed = listed.split("expected ").nth(1).unwrap().split(" at line").next().unwrap();
+    listed.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 #[test]
 fn the_catalogue_lists_every_event_and_no_other() {
-    let known: BTreeSet<String> =
-        names_known_to_serde::<TransactionEvent>().union(&names_known_to_serde::<IncidentEvent>()).cloned().collect();
+    let known: BTreeSet<String> = [
+        names_known_to_serde::<TransactionEvent>(),
+        names_known_to_serde::<IncidentEvent>(),
+        names_known_to_serde::<LedgerEvent>(),
+        names_known_to_serde::<SigningKeyEvent>(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let listed: BTreeSet<String> = catalogue().iter().map(|event| event.event_type.to_owned()).collect();
     assert_eq!(listed, known);
     assert_eq!(listed.len(), catalogue().len(), "an event is listed twice");
@@ -63,9 +73,12 @@ fn the_catalogue_lists_every_event_and_no_other() {
 
 #[test]
 fn every_event_belongs_to_the_stream_that_its_name_begins_with() {
-    assert_eq!(STREAM_TYPES, [Transaction::TYPE, Incident::TYPE]);
+    assert_eq!(STREAM_TYPES, [Transaction::TYPE, Incident::TYPE, LEDGER_STREAM, LEDGER_KEYS_STREAM]);
     for description in catalogue() {
-        assert!(description.event_type.starts_with(&format!("{}.", description.stream_type)));
+        // The keys of one ledger share a stream, so their events are named after one of them.
+        let subject =
+            if description.stream_type == LEDGER_KEYS_STREAM { "signing_key" } else { description.stream_type };
+        assert!(description.event_type.starts_with(&format!("{subject}.")));
         assert!(STREAM_TYPES.contains(&description.stream_type));
         assert!(description.meaning.ends_with('.'));
     }
@@ -77,6 +90,8 @@ fn the_events_say_their_name_and_version() {
         let (name, version) = match decode_example(description) {
             AnyEvent::Transaction(event) => (event.event_type(), event.event_version()),
             AnyEvent::Incident(event) => (event.event_type(), event.event_version()),
+            AnyEvent::Ledger(event) => (event.event_type(), event.event_version()),
+            AnyEvent::SigningKey(event) => (event.event_type(), event.event_version()),
         };
         assert_eq!((name.as_str(), version.as_str()), (description.event_type, "1"));
     }

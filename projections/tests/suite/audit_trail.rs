@@ -1,7 +1,7 @@
 //! `audit_trail`: every entry, readable, tagged and searchable.
 
-use daybook_read_models::PageRequest;
 use daybook_read_models::audit_trail::{self, AuditTrailFilter};
+use daybook_read_models::{PageRequest, stats};
 use serde_json::json;
 
 use crate::support::{World, on_every_store, opened};
@@ -9,6 +9,7 @@ use crate::support::{World, on_every_store, opened};
 on_every_store! {
     every_entry_is_listed_with_a_sentence_and_its_tags
     entries_are_found_by_field_position_and_text
+    what_a_ledger_says_of_itself_is_told_in_plain_words_and_counted_nowhere
 }
 
 async fn every_entry_is_listed_with_a_sentence_and_its_tags(world: World) {
@@ -92,4 +93,33 @@ async fn entries_are_found_by_field_position_and_text(world: World) {
         let positions: Vec<u64> = page.items.iter().map(|row| row.position).collect();
         assert_eq!(positions, found, "{filter:?}");
     }
+}
+
+async fn what_a_ledger_says_of_itself_is_told_in_plain_words_and_counted_nowhere(world: World) {
+    world.record("t-1", "1234.50").await;
+    let mut expected = vec!["Transaction t-1 recorded: 1234.50 USD, pending"];
+    for event in daybook_domain::catalogue().iter().filter(|event| event.stream_type.starts_with("ledger")) {
+        let mut append = world.prepare(event.stream_type, "main", &[("any", json!({}))]);
+        append.events = vec![daybook_ledger::Draft::new(event.event_type, 1, event.example.to_owned())];
+        world.ledger.append(append).await.unwrap();
+        expected.push(match event.event_type {
+            "ledger.sealed" => "Ledger main sealed: its first 41 entries are bound together",
+            "ledger.anchored" => {
+                "Checkpoint of the first 42 entries of ledger main time-stamped by https://tsa.example at \
+                 2026-11-21T10:00:00.000000Z"
+            }
+            "signing_key.activated" => "Key d2fe0d70 (ecdsa-p256-sha256) began to sign checkpoints of ledger main",
+            "signing_key.retired" => "Key d2fe0d70 ceased to sign checkpoints of ledger main",
+            other => panic!("{other} has no sentence"),
+        });
+    }
+    assert_eq!(expected.len(), 5);
+    world.projections().catch_up().await.unwrap();
+    let page =
+        audit_trail::list(&world.db, "main", &AuditTrailFilter::default(), &PageRequest::default()).await.unwrap();
+    let told: Vec<_> = page.items.iter().rev().map(|row| row.summary.as_str()).collect();
+    assert_eq!(told, expected);
+    let summary = stats::summary(&world.db, "main", stats::Range::default()).await.unwrap();
+    assert_eq!((summary.total_events, summary.total_findings), (1, 0));
+    world.assert_folding_anew_gives_the_same().await;
 }
