@@ -2,10 +2,12 @@
 //!
 //! Saved after the effects of a page: a crash in between repeats them, which changes nothing.
 
-use daybook_read_models::{ReadDb, ReadError};
+use daybook_read_models::{ReadDb, ReadError, StoreKind};
 use serde::Serialize;
 use sqlx::{AnyConnection, Executor, Row};
 
+/// Key of the advisory lock under which the table is made.
+const SETUP_LOCK: i64 = 0x6461_7962_7265_6163;
 const SCHEMA: &str = include_str!("../../migrations/read/0001_reactors.sql");
 
 /// Where a reactor stands.
@@ -27,6 +29,10 @@ pub struct ReactorStatus {
 pub(crate) async fn prepare(database: &ReadDb) -> Result<(), ReadError> {
     let mut transaction = database.begin().await?;
     let connection: &mut AnyConnection = &mut transaction;
+    if database.kind() == StoreKind::Postgres {
+        // "if not exists" is no protection from another process, or another task, that makes the table at this moment.
+        sqlx::query("select pg_advisory_xact_lock($1)").bind(SETUP_LOCK).execute(&mut *connection).await?;
+    }
     connection.execute(SCHEMA).await?;
     transaction.commit().await?;
     Ok(())
@@ -97,15 +103,23 @@ pub(crate) async fn clear_error(database: &ReadDb, reactor: &str, ledger: &str) 
     Ok(())
 }
 
+/// Takes a reactor out of the status that is not to run any more: what stopped it is nobody's worry now.
+pub(crate) async fn forget(database: &ReadDb, reactor: &str, ledger: &str) -> Result<(), ReadError> {
+    let mut transaction = database.begin().await?;
+    sqlx::query("delete from reactor_positions where reactor = $1 and ledger_id = $2")
+        .bind(reactor)
+        .bind(ledger)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
 /// Where every reactor stands; none where no process has run reactors on this database yet.
 pub async fn status(database: &ReadDb) -> Result<Vec<ReactorStatus>, ReadError> {
     let exists = match database.kind() {
-        daybook_read_models::StoreKind::Sqlite => {
-            "select count(*) from sqlite_master where type = 'table' and name = 'reactor_positions'"
-        }
-        daybook_read_models::StoreKind::Postgres => {
-            "select cast((to_regclass('reactor_positions') is not null) as int)::bigint"
-        }
+        StoreKind::Sqlite => "select count(*) from sqlite_master where type = 'table' and name = 'reactor_positions'",
+        StoreKind::Postgres => "select cast((to_regclass('reactor_positions') is not null) as int)::bigint",
     };
     let tables: i64 = sqlx::query_scalar(exists).fetch_one(database.readers()).await?;
     if tables == 0 {
