@@ -1,15 +1,16 @@
-//! What is asked of the sequencer and what it answers, and the pure step between the two: [`sequence`].
+//! What is asked of the sequencer and what it answers, and the pure step between the two: [`place`].
 //!
-//! Both stores call [`sequence`] inside the transaction that holds the head, so order, versions, hashes and the tree are
-//! decided by one function for all of them.
+//! The stores call it for a head that they hold, or that they write on condition of, so order, versions, hashes and the
+//! tree are decided by one function for all of them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
 
 use uuid::Uuid;
 
 use crate::canonical::{CanonicalFields, digest};
 use crate::entry::{
-    Actor, Entry, Hash, Head, InvalidValue, MAX_NAME_BYTES, MAX_PAYLOAD_BYTES, MAX_STREAM_ID_BYTES, Receipt, StreamKey,
+    Actor, Hash, Head, InvalidValue, MAX_NAME_BYTES, MAX_PAYLOAD_BYTES, MAX_STREAM_ID_BYTES, Receipt, StreamKey,
     check_text,
 };
 use crate::merkle;
@@ -38,7 +39,7 @@ impl Draft {
     /// A draft with a fresh event id; takes the payload's digest.
     pub fn new(event_type: impl Into<String>, schema_version: u64, payload: String) -> Self {
         Self {
-            event_id: Uuid::now_v7(),
+            event_id: new_event_id(),
             event_type: event_type.into(),
             schema_version,
             payload_digest: digest(payload.as_bytes()),
@@ -52,6 +53,13 @@ impl Draft {
     pub fn seal() -> Self {
         Self { is_seal: true, ..Self::new(SEALED, 1, String::new()) }
     }
+}
+
+/// A UUIDv7 whose random part comes from the thread's generator, which is seeded by the system and does not ask it each
+/// time.
+fn new_event_id() -> Uuid {
+    let millis = u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid()
 }
 
 /// Type of the event that binds the chain's head into the tree.
@@ -175,23 +183,37 @@ pub enum AppendError {
     Closed,
 }
 
-/// What [`sequence`] must know of the store, read after the head was locked.
-#[derive(Debug, Default)]
-pub struct Known {
-    /// Version of each stream named in the batch; absent means 0.
-    pub versions: HashMap<StreamKey, u64>,
-    /// Commands named in the batch that are in the ledger already.
-    pub commands: HashMap<String, CommandRecord>,
+/// One event in its place. What its request says of it is not copied.
+#[derive(Debug)]
+pub struct Placed {
+    /// Index of the request in the batch.
+    pub request: usize,
+    /// Index of the event in the request.
+    pub event: usize,
+    /// Its place in the stream.
+    pub version: u64,
+    /// The payload of a seal; every other event's is in the request.
+    pub seal: Option<String>,
+    /// BLAKE3 of the payload.
+    pub payload_digest: Hash,
+    /// Hash of the entry before.
+    pub previous_hash: Hash,
+    /// Hash of the entry.
+    pub hash: Hash,
 }
 
-/// What is to be written: all of it in one transaction.
+/// Where everything acceptable in a batch goes: all of it is to be written in one transaction.
 #[derive(Debug)]
-pub struct Sequenced {
-    /// New entries in position order.
-    pub entries: Vec<Entry>,
+pub struct Placement {
+    /// Position of the first event placed; the others follow without gap.
+    pub first_position: u64,
+    /// When, for all of them.
+    pub recorded_at: i64,
+    /// The events, in position order.
+    pub placed: Vec<Placed>,
     /// Their leaf hashes.
     pub leaves: Vec<Hash>,
-    /// New command ids: index of the request, and what to remember.
+    /// New command ids, and what to remember of each.
     pub commands: Vec<(String, CommandRecord)>,
     /// The head afterwards.
     pub head: Head,
@@ -201,32 +223,48 @@ pub struct Sequenced {
 
 /// Gives each acceptable request its positions, versions, time and hashes. Pure: same input, same output.
 ///
-/// `now` is in microseconds; a clock that went back does not: time never goes below the head's.
-pub fn sequence(head: &Head, batch: &[Append], mut known: Known, now: i64) -> Sequenced {
+/// `version_of` tells a stream's version before the batch, `commands_known` what is known of the batch's command ids. `now` is in
+/// microseconds; a clock that went back does not: time never goes below the head's.
+pub fn place(
+    head: &Head,
+    batch: &[Append],
+    version_of: impl Fn(&StreamKey) -> u64,
+    mut commands_known: HashMap<String, CommandRecord>,
+    now: i64,
+) -> Placement {
     let recorded_at = now.max(head.recorded_at);
+    let first_position = head.size;
     let mut head = head.clone();
-    let mut entries = Vec::with_capacity(batch.iter().map(|append| append.events.len()).sum());
-    let mut leaves = Vec::with_capacity(entries.capacity());
+    let mut placed = Vec::with_capacity(batch.iter().map(|append| append.events.len()).sum());
+    let mut leaves = Vec::with_capacity(placed.capacity());
     let mut commands = Vec::new();
     let mut outcomes = Vec::with_capacity(batch.len());
     let mut buffer = Vec::with_capacity(512);
-    for append in batch {
-        if let Some(outcome) = refuse_or_replay(append, &known) {
+    // Streams that this batch has moved on.
+    let mut moved: HashMap<&StreamKey, u64> = HashMap::with_capacity(batch.len());
+    // Commands of one caller often share it.
+    let mut last_metadata: Option<(&str, Hash)> = None;
+    for (request, append) in batch.iter().enumerate() {
+        let stream_moved = moved.entry(&append.stream);
+        let actual = match &stream_moved {
+            MapEntry::Occupied(moved) => *moved.get(),
+            MapEntry::Vacant(_) => version_of(&append.stream),
+        };
+        if let Some(outcome) = refuse_or_replay(append, actual, &commands_known) {
             outcomes.push(outcome);
             continue;
         }
-        let first_position = head.size;
-        let metadata_digest = digest(append.metadata.as_bytes());
+        let position_before = head.size;
+        let metadata_digest = match last_metadata {
+            Some((metadata, digest)) if metadata == append.metadata => digest,
+            _ => digest(append.metadata.as_bytes()),
+        };
+        last_metadata = Some((&append.metadata, metadata_digest));
         let mut version = append.expected_version;
-        for event in &append.events {
+        for (index, event) in append.events.iter().enumerate() {
             version += 1;
-            let (payload, payload_digest) = if event.is_seal {
-                let payload = seal_payload(&head);
-                let digest = digest(payload.as_bytes());
-                (payload, digest)
-            } else {
-                (event.payload.clone(), event.payload_digest)
-            };
+            let seal = event.is_seal.then(|| seal_payload(&head));
+            let payload_digest = seal.as_ref().map_or(event.payload_digest, |payload| digest(payload.as_bytes()));
             CanonicalFields {
                 ledger_id: head.ledger_id.as_str(),
                 position: head.size,
@@ -248,18 +286,11 @@ pub fn sequence(head: &Head, batch: &[Append], mut known: Known, now: i64) -> Se
             let leaf = merkle::leaf(&buffer);
             head.frontier.push(leaf);
             leaves.push(leaf);
-            entries.push(Entry {
-                ledger_id: head.ledger_id.clone(),
-                position: head.size,
-                event_id: event.event_id,
-                stream: append.stream.clone(),
+            placed.push(Placed {
+                request,
+                event: index,
                 version,
-                event_type: event.event_type.clone(),
-                schema_version: event.schema_version,
-                recorded_at,
-                actor: append.actor.clone(),
-                metadata: append.metadata.clone(),
-                payload: Some(payload),
+                seal,
                 payload_digest,
                 previous_hash: head.hash,
                 hash,
@@ -267,10 +298,9 @@ pub fn sequence(head: &Head, batch: &[Append], mut known: Known, now: i64) -> Se
             head.hash = hash;
             head.size += 1;
         }
-        head.recorded_at = recorded_at;
-        known.versions.insert(append.stream.clone(), version);
+        stream_moved.insert_entry(version);
         let appended = Appended {
-            first_position,
+            first_position: position_before,
             version,
             receipt: Receipt { ledger_id: head.ledger_id.clone(), position: head.size - 1, hash: head.hash },
             recorded_at,
@@ -282,21 +312,28 @@ pub fn sequence(head: &Head, batch: &[Append], mut known: Known, now: i64) -> Se
                 stream: append.stream.clone(),
                 appended: Appended { replayed: true, ..appended.clone() },
             };
-            known.commands.insert(command.id.clone(), record.clone());
+            commands_known.insert(command.id.clone(), record.clone());
             commands.push((command.id.clone(), record));
         }
         outcomes.push(Ok(appended));
     }
+    if !placed.is_empty() {
+        head.recorded_at = recorded_at;
+    }
     head.root = head.frontier.root();
-    Sequenced { entries, leaves, commands, head, outcomes }
+    Placement { first_position, recorded_at, placed, leaves, commands, head, outcomes }
 }
 
-fn refuse_or_replay(append: &Append, known: &Known) -> Option<Result<Appended, AppendError>> {
+fn refuse_or_replay(
+    append: &Append,
+    actual: u64,
+    commands: &HashMap<String, CommandRecord>,
+) -> Option<Result<Appended, AppendError>> {
     if let Err(invalid) = append.check() {
         return Some(Err(invalid.into()));
     }
     if let Some(command) = &append.command
-        && let Some(record) = known.commands.get(&command.id)
+        && let Some(record) = commands.get(&command.id)
     {
         // The digest covers everything that was asked. The stream may differ: ids made for the caller are new each time.
         return Some(if record.digest == command.digest {
@@ -305,7 +342,6 @@ fn refuse_or_replay(append: &Append, known: &Known) -> Option<Result<Appended, A
             Err(AppendError::CommandMismatch(command.id.clone()))
         });
     }
-    let actual = known.versions.get(&append.stream).copied().unwrap_or(0);
     (actual != append.expected_version)
         .then_some(Err(AppendError::VersionConflict { expected: append.expected_version, actual }))
 }

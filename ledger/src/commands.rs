@@ -1,18 +1,26 @@
-//! Carrying out commands: load the aggregate, let it decide, append what it decided, and answer with the receipt.
+//! Carrying out commands: let the aggregate decide, append what it decided, and answer with the receipt.
 //!
-//! This is `CqrsFramework::execute` with the answer that cqrs-es throws away. A lost race is reported, not repeated:
-//! whether a command still makes sense on newer state is the caller's to say ([`Commands::execute_with_retry`]).
+//! This is `CqrsFramework::execute` with the answer that cqrs-es throws away, and without its load where that can be
+//! spared. A command is decided first on the state that this process last left, or, where it holds none, on the guess that
+//! the aggregate is new. If that leads to events, the version check at append tells whether the state was the newest;
+//! if it does not, or they conflict, the command is decided again on what the store has. So what is answered is what a
+//! load before every command would have led to. A race lost after that is reported, not repeated: whether a command
+//! still makes sense on newer state is the caller's to say ([`Commands::execute_with_retry`]).
 
-use std::collections::{BTreeMap, HashMap};
+mod many;
+mod one;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use cqrs_es::Aggregate;
-use cqrs_es::event_sink::EventSink;
+use serde::Serialize;
 
-use crate::append::{AppendError, Appended, CommandKey, CommandRecord};
-use crate::cqrs::{LedgerContext, LedgerEventStore, LoadError, StreamPolicy};
-use crate::entry::{Actor, InvalidValue, Receipt, StreamKey};
+use crate::append::{AppendError, CommandKey};
+use crate::cache::AggregateCache;
+use crate::cqrs::{Attribution, CodecError, LedgerContext, LedgerEventStore, LoadError, StreamPolicy};
+use crate::entry::{Actor, Hash, InvalidValue, Receipt};
 use crate::reader::Ledger;
-use crate::sequencer::Pending;
 use crate::store::StoreError;
 
 /// Who commands, for whom, and what led to it. Why is part of the command itself: free text belongs in payloads.
@@ -48,27 +56,33 @@ impl CommandContext {
         }
     }
 
-    fn metadata(&self) -> BTreeMap<String, String> {
-        let mut metadata = BTreeMap::from([
-            ("actor_kind".to_owned(), self.actor.kind.as_str().to_owned()),
-            ("actor_id".to_owned(), self.actor.id.clone()),
-        ]);
-        let optional = [
-            ("on_behalf_of", &self.on_behalf_of),
-            ("correlation_id", &self.correlation_id),
-            ("causation_id", &self.causation_id),
-            ("request_id", &self.request_id),
-        ];
-        for (key, value) in optional {
-            if let Some(value) = value {
-                metadata.insert(key.to_owned(), value.clone());
-            }
+    /// What its entries say of it. The keys are written in their sorted order.
+    fn attribution(&self) -> Result<Attribution, LoadError> {
+        #[derive(Serialize)]
+        struct Metadata<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            causation_id: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            command_digest: Option<Hash>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            command_id: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            correlation_id: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            on_behalf_of: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            request_id: Option<&'a str>,
         }
-        if let Some(command) = &self.command {
-            metadata.insert("command_id".to_owned(), command.id.clone());
-            metadata.insert("command_digest".to_owned(), command.digest.to_string());
-        }
-        metadata
+        let metadata = Metadata {
+            causation_id: self.causation_id.as_deref(),
+            command_digest: self.command.as_ref().map(|command| command.digest),
+            command_id: self.command.as_ref().map(|command| command.id.as_str()),
+            correlation_id: self.correlation_id.as_deref(),
+            on_behalf_of: self.on_behalf_of.as_deref(),
+            request_id: self.request_id.as_deref(),
+        };
+        let metadata = serde_json::to_string(&metadata).map_err(|error| CodecError::Encode(error.to_string()))?;
+        Ok(Attribution { actor: self.actor.clone(), command: self.command.clone(), metadata })
     }
 }
 
@@ -167,42 +181,25 @@ impl<E: std::error::Error> From<AppendError> for CommandError<E> {
 /// What [`Commands`] answers.
 pub type CommandResult<A> = Result<Outcome<A>, CommandError<<A as Aggregate>::Error>>;
 
-/// Carries out commands on aggregates of one type. Cheap to clone.
+/// Carries out commands on aggregates of one type. Cheap to clone; clones share what they hold in memory.
 #[derive(Clone)]
 pub struct Commands<A> {
     store: LedgerEventStore<A>,
+    held: Arc<AggregateCache<A>>,
+    /// Whether aggregates that are not held are taken to be new when many commands come at once.
+    mostly_new: Arc<AtomicBool>,
 }
-
-/// Streams longer than this are loaded one by one, from their snapshots.
-const SHORT_STREAM: u64 = 64;
-
-/// A command of a batch: answered, or on its way to the ledger.
-enum Step<A: Aggregate> {
-    Done(CommandResult<A>),
-    Queued { context: LedgerContext<A>, before: u64, pending: Pending },
-}
-
-/// What a command does when the queue is full.
-#[derive(Clone, Copy)]
-enum Queueing {
-    /// Answers so at once: a caller that can come back is waiting.
-    Refuse,
-    /// Waits: a stream of commands can be slowed down.
-    Wait,
-}
-
-/// An aggregate as a batch knows it: as loaded, or why it cannot be.
-type Loaded<A> = Result<LedgerContext<A>, LoadError>;
 
 impl<A> Commands<A>
 where
     A: Aggregate + Clone + 'static,
     A::Services: Default,
-    A::Command: Send,
+    A::Command: Clone + Send,
 {
     /// Commands on aggregates of type `A` in `ledger`.
     pub fn new(ledger: Ledger, policy: StreamPolicy) -> Self {
-        Self { store: LedgerEventStore::new(ledger, policy) }
+        let held = Arc::new(AggregateCache::new(policy.held_aggregates));
+        Self { store: LedgerEventStore::new(ledger, policy), held, mostly_new: Arc::new(AtomicBool::new(true)) }
     }
 
     /// The ledger.
@@ -210,7 +207,7 @@ where
         self.store.ledger()
     }
 
-    /// The aggregate as it is now; `None` where it has no events.
+    /// The aggregate as the store has it now; `None` where it has no events.
     pub async fn load(&self, id: &str) -> Result<Option<Outcome<A>>, CommandError<A::Error>> {
         let context = self.store.load(id, None).await?;
         Ok(unchanged(context))
@@ -218,14 +215,7 @@ where
 
     /// Carries out one command. A race that was lost answers [`CommandError::Conflict`].
     pub async fn execute(&self, id: &str, command: A::Command, context: CommandContext) -> CommandResult<A> {
-        if let Some(replayed) = self.replay(context.command.as_ref()).await? {
-            return Ok(replayed);
-        }
-        let loaded = self.store.load(id, None).await?;
-        match self.start(loaded, command, &context, Queueing::Refuse).await {
-            Step::Done(result) => result,
-            Step::Queued { context, before, pending } => self.conclude(context, before, pending.outcome().await).await,
-        }
+        self.carry_out(id, command, &context, Queueing::Refuse).await
     }
 
     /// As [`Commands::execute`], deciding again on the newer state after a lost race, at most `tries` times in all.
@@ -235,238 +225,24 @@ where
         command: A::Command,
         context: CommandContext,
         tries: u32,
-    ) -> CommandResult<A>
-    where
-        A::Command: Clone,
-    {
+    ) -> CommandResult<A> {
         for _ in 1..tries {
-            match self.execute(id, command.clone(), context.clone()).await {
+            match self.carry_out(id, command.clone(), &context, Queueing::Refuse).await {
                 Err(CommandError::Conflict { .. }) => {}
                 done => return done,
             }
         }
-        self.execute(id, command, context).await
+        self.carry_out(id, command, &context, Queueing::Refuse).await
     }
+}
 
-    /// Carries out many commands, loading their aggregates together and committing them together. Answers in order.
-    ///
-    /// Each stands for itself: one refusal, conflict or unreadable stream leaves the others alone. Waits for room in the
-    /// queue. A second command for the same aggregate is decided after the first one's outcome is known.
-    pub async fn execute_many(&self, commands: Vec<(String, A::Command, CommandContext)>) -> Vec<CommandResult<A>> {
-        let mut loaded = match self.load_many(commands.iter().map(|(id, _, _)| id.clone()).collect()).await {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                let why = error.to_string();
-                return commands.iter().map(|_| Err(CommandError::Unavailable(why.clone()))).collect();
-            }
-        };
-        let mut steps: Vec<Step<A>> = Vec::with_capacity(commands.len());
-        let mut latest: HashMap<String, usize> = HashMap::with_capacity(commands.len());
-        for (id, command, context) in commands {
-            if let Some(step) = latest.get(&id).and_then(|index| steps.get_mut(*index)) {
-                self.finish(step).await;
-                // What became of the first decides on which state the second is decided.
-                loaded.insert(id.clone(), self.store.load(&id, None).await);
-            }
-            latest.insert(id.clone(), steps.len());
-            steps.push(self.start_one(&mut loaded, id, command, &context).await);
-        }
-        let mut results = Vec::with_capacity(steps.len());
-        for mut step in steps {
-            self.finish(&mut step).await;
-            if let Step::Done(result) = step {
-                results.push(result);
-            }
-        }
-        results
-    }
-
-    /// Waits for the outcome of a queued command.
-    async fn finish(&self, step: &mut Step<A>) {
-        let unknown = Step::Done(Err(CommandError::OutcomeUnknown));
-        *step = match std::mem::replace(step, unknown) {
-            Step::Queued { context, before, pending } => {
-                Step::Done(self.conclude(context, before, pending.outcome().await).await)
-            }
-            done @ Step::Done(_) => done,
-        };
-    }
-
-    async fn start_one(
-        &self,
-        loaded: &mut HashMap<String, Loaded<A>>,
-        id: String,
-        command: A::Command,
-        context: &CommandContext,
-    ) -> Step<A> {
-        match self.replay(context.command.as_ref()).await {
-            Ok(None) => {}
-            Ok(Some(replayed)) => return Step::Done(Ok(replayed)),
-            Err(error) => return Step::Done(Err(error)),
-        }
-        match loaded.remove(&id) {
-            None => self.start(LedgerContext::new(id), command, context, Queueing::Wait).await,
-            Some(Ok(found)) => self.start(found, command, context, Queueing::Wait).await,
-            Some(Err(error)) => Step::Done(Err(error.into())),
-        }
-    }
-
-    async fn load_many(&self, mut ids: Vec<String>) -> Result<HashMap<String, Loaded<A>>, LoadError> {
-        let ledger = self.store.ledger();
-        // An id that cannot name a stream is refused by itself; its text must not reach the store.
-        ids.retain(|id| StreamKey::new(A::TYPE, id.as_str()).is_ok());
-        let entries = ledger.store().streams(ledger.id(), A::TYPE, &ids, SHORT_STREAM).await?;
-        let mut contexts: HashMap<String, Loaded<A>> = HashMap::new();
-        for entry in &entries {
-            let id = &entry.stream.stream_id;
-            let context = contexts.entry(id.clone()).or_insert_with(|| Ok(LedgerContext::new(id.clone())));
-            if let Ok(found) = context
-                && let Err(error) = found.apply(entry, self.store.policy())
-            {
-                *context = Err(error);
-            }
-        }
-        for (id, context) in &mut contexts {
-            if context.as_ref().is_ok_and(|found| found.version >= SHORT_STREAM) {
-                *context = self.store.load(id, None).await;
-            }
-        }
-        Ok(contexts)
-    }
-
-    /// Decides on a loaded aggregate, and queues what was decided.
-    async fn start(
-        &self,
-        loaded: LedgerContext<A>,
-        command: A::Command,
-        context: &CommandContext,
-        queueing: Queueing,
-    ) -> Step<A> {
-        let key = context.command.clone();
-        let (decided, before, events) = match self.decide(loaded, command, context).await {
-            Ok(decided) => decided,
-            Err(error) => return Step::Done(self.unless_repeated(key.as_ref(), Err(error)).await),
-        };
-        if events.is_empty() {
-            let outcome = unchanged(decided).ok_or_else(decided_nothing);
-            return Step::Done(self.unless_repeated(key.as_ref(), outcome).await);
-        }
-        let request = match self.store.request(&decided.id, before, &events, context.metadata()) {
-            Ok(request) => request,
-            Err(error) => return Step::Done(Err(error.into())),
-        };
-        let ledger = self.store.ledger();
-        let submitted = match queueing {
-            Queueing::Refuse => ledger.try_submit(request),
-            Queueing::Wait => ledger.submit(request).await,
-        };
-        match submitted {
-            Ok(pending) => Step::Queued { context: decided, before, pending },
-            Err(error) => Step::Done(Err(error.into())),
-        }
-    }
-
-    /// A repeat that arrives while the first is being carried out is decided on the state that the first led to, where it
-    /// is refused or has nothing to do. It gets the first outcome instead. An outcome without events is kept under its
-    /// command id, so that a later repeat gets it, too.
-    async fn unless_repeated(&self, command: Option<&CommandKey>, result: CommandResult<A>) -> CommandResult<A> {
-        let Some(key) = command else { return result };
-        if let Some(first) = self.replay(Some(key)).await? {
-            return Ok(first);
-        }
-        let outcome = result?;
-        let record = CommandRecord {
-            digest: key.digest,
-            stream: StreamKey::new(A::TYPE, outcome.id.as_str())?,
-            appended: Appended {
-                // After the last: there is none of its own.
-                first_position: outcome.receipt.position + 1,
-                version: outcome.version,
-                receipt: outcome.receipt.clone(),
-                recorded_at: outcome.recorded_at,
-                replayed: true,
-            },
-        };
-        let ledger = self.store.ledger();
-        ledger.store().remember(ledger.id(), &key.id, record).await?;
-        Ok(outcome)
-    }
-
-    /// Lets the aggregate decide: its state afterwards, its version before, and the events; none where all is so already.
-    async fn decide(
-        &self,
-        mut loaded: LedgerContext<A>,
-        command: A::Command,
-        context: &CommandContext,
-    ) -> Result<(LedgerContext<A>, u64, Vec<A::Event>), CommandError<A::Error>> {
-        let before = loaded.version;
-        if context.expected_version.is_some_and(|expected| expected != before) {
-            return Err(CommandError::PreconditionFailed { current_version: before });
-        }
-        let sink = EventSink::default();
-        loaded.aggregate.handle(command, &A::Services::default(), &sink).await.map_err(CommandError::Refused)?;
-        Ok((loaded, before, sink.collect().await))
-    }
-
-    async fn conclude(
-        &self,
-        decided: LedgerContext<A>,
-        before: u64,
-        appended: Result<Appended, AppendError>,
-    ) -> CommandResult<A> {
-        let appended = appended?;
-        if appended.replayed {
-            // The same command arrived twice at once, and the other one was first.
-            let first = self.ledger().entries(appended.first_position, 1).await?;
-            let id = first.into_iter().next().map_or(decided.id, |entry| entry.stream.stream_id);
-            return self.outcome_at(&id, appended.version, appended.first_position).await;
-        }
-        self.store.maybe_snapshot(&decided.id, &decided.aggregate, before, &appended).await;
-        Ok(Outcome {
-            id: decided.id,
-            aggregate: decided.aggregate,
-            version: appended.version,
-            receipt: appended.receipt,
-            recorded_at: appended.recorded_at,
-            created: before == 0,
-            replayed: false,
-            unchanged: false,
-        })
-    }
-
-    /// The first outcome of a command id that was used before.
-    async fn replay(&self, command: Option<&CommandKey>) -> Result<Option<Outcome<A>>, CommandError<A::Error>> {
-        let Some(command) = command else { return Ok(None) };
-        let ledger = self.store.ledger();
-        let Some(CommandRecord { digest, stream, appended }) = ledger.store().command(ledger.id(), &command.id).await?
-        else {
-            return Ok(None);
-        };
-        if digest != command.digest || stream.stream_type != A::TYPE {
-            return Err(CommandError::CommandMismatch);
-        }
-        self.outcome_at(&stream.stream_id, appended.version, appended.first_position).await.map(Some)
-    }
-
-    /// The aggregate folded up to the version that a command left it at.
-    async fn outcome_at(&self, id: &str, version: u64, first_position: u64) -> CommandResult<A> {
-        let context = self.store.load(id, Some(version)).await?;
-        let last = context.last.clone();
-        let (receipt, recorded_at) =
-            last.ok_or_else(|| CommandError::Corrupt(format!("stream {id} lacks version {version}")))?;
-        // The entries of one command follow each other; a command without any is kept as beginning after its last.
-        let events = (receipt.position + 1).saturating_sub(first_position);
-        Ok(Outcome {
-            id: context.id,
-            aggregate: context.aggregate,
-            version: context.version,
-            receipt,
-            recorded_at,
-            created: version == events,
-            replayed: true,
-            unchanged: events == 0,
-        })
-    }
+/// What a command does when the queue is full.
+#[derive(Clone, Copy)]
+enum Queueing {
+    /// Answers so at once: a caller that can come back is waiting.
+    Refuse,
+    /// Waits: a stream of commands can be slowed down.
+    Wait,
 }
 
 fn unchanged<A>(context: LedgerContext<A>) -> Option<Outcome<A>> {
@@ -481,8 +257,4 @@ fn unchanged<A>(context: LedgerContext<A>) -> Option<Outcome<A>> {
         replayed: false,
         unchanged: true,
     })
-}
-
-fn decided_nothing<E: std::error::Error>() -> CommandError<E> {
-    CommandError::Corrupt("the command decided nothing on an aggregate that does not exist".to_owned())
 }

@@ -3,17 +3,18 @@
 //! Positions and hashes flow back in the committed envelopes' metadata. Snapshots are a cache: one is used only if the
 //! entry it was taken at still has the hash it had then. In-process query dispatch is not used: projectors read the log.
 
-use std::borrow::Cow;
+mod codec;
+
 use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use cqrs_es::persist::{EventUpcaster, SerializedEvent};
-use cqrs_es::{Aggregate, AggregateContext, AggregateError, DomainEvent, EventEnvelope, EventStore};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use cqrs_es::persist::EventUpcaster;
+use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventStore};
 
-use crate::append::{Append, AppendError, Appended, CommandKey, Draft};
+pub use codec::{CodecError, decode, encode};
+
+use crate::append::{Append, AppendError, Appended, CommandKey};
 use crate::entry::{Actor, Entry, InvalidValue, Receipt, StreamKey};
 use crate::reader::Ledger;
 use crate::store::{Snapshot, StoreError};
@@ -30,112 +31,23 @@ pub struct StreamPolicy {
     pub holds_personal_data: bool,
     /// A snapshot after so many versions; 0 for never.
     pub snapshot_every: u64,
+    /// About how many aggregates are held in memory after a command, so that the next one need not read their streams;
+    /// 0 for none. An aggregate of many events counts as several.
+    pub held_aggregates: usize,
     /// Bring older schema versions up to what the aggregate reads.
     pub upcasters: Arc<Vec<Box<dyn EventUpcaster>>>,
 }
 
 impl Default for StreamPolicy {
     fn default() -> Self {
-        Self { reducer_version: 1, holds_personal_data: true, snapshot_every: 100, upcasters: Arc::default() }
+        Self {
+            reducer_version: 1,
+            holds_personal_data: true,
+            snapshot_every: 100,
+            held_aggregates: 8_192,
+            upcasters: Arc::default(),
+        }
     }
-}
-
-/// A payload or state that cannot be written or read.
-#[derive(Debug, thiserror::Error)]
-pub enum CodecError {
-    /// It does not have the form `{"event_type": …, "payload": {…}}`.
-    #[error("the event cannot be encoded: {0}")]
-    Encode(String),
-    /// The entry's payload is not this aggregate's event.
-    #[error("entry {position} ({event_type}) cannot be decoded: {why}")]
-    Decode {
-        /// Position of the entry.
-        position: u64,
-        /// Its event type.
-        event_type: String,
-        /// What is wrong.
-        why: String,
-    },
-}
-
-/// Serialises an event once: these bytes are stored and hashed.
-pub fn encode<E: DomainEvent>(event: &E, with_nonce: bool) -> Result<Draft, CodecError> {
-    #[derive(Deserialize)]
-    struct Tagged<'a> {
-        #[serde(borrow)]
-        event_type: Cow<'a, str>,
-        #[serde(borrow)]
-        payload: Option<&'a RawValue>,
-    }
-    let failed = |error: serde_json::Error| CodecError::Encode(error.to_string());
-    let text = serde_json::to_string(event).map_err(failed)?;
-    let tagged: Tagged<'_> = serde_json::from_str(&text).map_err(failed)?;
-    let payload = tagged.payload.map_or("{}", RawValue::get);
-    let payload = if with_nonce { add_nonce(payload)? } else { payload.to_owned() };
-    let schema_version = event
-        .event_version()
-        .parse()
-        .map_err(|_| CodecError::Encode(format!("event version {} is not a number", event.event_version())))?;
-    Ok(Draft::new(tagged.event_type, schema_version, payload))
-}
-
-fn add_nonce(payload: &str) -> Result<String, CodecError> {
-    let Some(rest) = payload.strip_prefix('{') else {
-        return Err(CodecError::Encode("the payload is not an object".to_owned()));
-    };
-    let nonce = hex::encode(rand::random::<[u8; 16]>());
-    let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
-    Ok(format!("{{\"nonce\":\"{nonce}\"{comma}{rest}"))
-}
-
-/// Reads a draft back: what cannot be read must not enter, for an entry stays for ever.
-fn check_readable<E: DomainEvent>(draft: &Draft, event: &E) -> Result<(), CodecError> {
-    match decode_payload::<E>(&draft.event_type, &draft.payload) {
-        Ok(read) if read == *event => Ok(()),
-        Ok(_) => Err(CodecError::Encode("the event reads back as another one".to_owned())),
-        Err(error) => Err(CodecError::Encode(format!("the event cannot be read back: {error}"))),
-    }
-}
-
-fn decode_payload<E: DomainEvent>(event_type: &str, payload: &str) -> Result<E, serde_json::Error> {
-    let event_type = serde_json::to_string(event_type)?;
-    serde_json::from_str(&format!("{{\"event_type\":{event_type},\"payload\":{payload}}}"))
-}
-
-/// Reads an entry back as an event, through the upcasters where they apply.
-pub fn decode<E: DomainEvent>(entry: &Entry, upcasters: &[Box<dyn EventUpcaster>]) -> Result<E, CodecError> {
-    let failed =
-        |why: String| CodecError::Decode { position: entry.position, event_type: entry.event_type.clone(), why };
-    let payload = entry.payload.as_deref().ok_or_else(|| failed("the payload was pruned".to_owned()))?;
-    let version = entry.schema_version.to_string();
-    let raised = if upcasters.iter().any(|upcaster| upcaster.can_upcast(&entry.event_type, &version)) {
-        Some(upcast(entry, payload, version, upcasters).map_err(|error| failed(error.to_string()))?)
-    } else {
-        None
-    };
-    let payload = raised.as_deref().unwrap_or(payload);
-    decode_payload(&entry.event_type, payload).map_err(|error| failed(error.to_string()))
-}
-
-fn upcast(
-    entry: &Entry,
-    payload: &str,
-    version: String,
-    upcasters: &[Box<dyn EventUpcaster>],
-) -> Result<String, serde_json::Error> {
-    let event = SerializedEvent::new(
-        entry.stream.stream_id.clone(),
-        usize::try_from(entry.version).unwrap_or(usize::MAX),
-        entry.stream.stream_type.clone(),
-        entry.event_type.clone(),
-        version,
-        serde_json::from_str(payload)?,
-        serde_json::Value::Null,
-    );
-    let raised = upcasters.iter().fold(event, |event, upcaster| {
-        if upcaster.can_upcast(&event.event_type, &event.event_version) { upcaster.upcast(event) } else { event }
-    });
-    serde_json::to_string(&raised.payload)
 }
 
 /// An aggregate as loaded: its state, its version, and where its last event is.
@@ -290,30 +202,20 @@ impl<A: Aggregate> LedgerEventStore<A> {
         id: &str,
         expected_version: u64,
         events: &[A::Event],
-        mut metadata: BTreeMap<String, String>,
+        attribution: Attribution,
     ) -> Result<Append, LoadError> {
-        let actor = match (metadata.remove("actor_kind"), metadata.remove("actor_id")) {
-            (Some(kind), Some(id)) => Actor { kind: kind.parse()?, id },
-            _ => Actor::system("unattributed"),
-        };
-        let command = match (metadata.get("command_id"), metadata.get("command_digest")) {
-            (Some(id), Some(digest)) => Some(CommandKey { id: id.clone(), digest: digest.parse()? }),
-            _ => None,
+        let draft = |event| {
+            let draft = codec::encode(event, self.policy.holds_personal_data)?;
+            codec::check_readable(&draft, event)?;
+            Ok(draft)
         };
         Ok(Append {
             stream: StreamKey::new(A::TYPE, id)?,
             expected_version,
-            events: events
-                .iter()
-                .map(|event| {
-                    let draft = encode(event, self.policy.holds_personal_data)?;
-                    check_readable(&draft, event)?;
-                    Ok(draft)
-                })
-                .collect::<Result<_, CodecError>>()?,
-            actor,
-            metadata: serde_json::to_string(&metadata).map_err(|error| CodecError::Encode(error.to_string()))?,
-            command,
+            events: events.iter().map(draft).collect::<Result<_, CodecError>>()?,
+            actor: attribution.actor,
+            metadata: attribution.metadata,
+            command: attribution.command,
         })
     }
 
@@ -384,8 +286,8 @@ impl<A: Aggregate> EventStore<A> for LedgerEventStore<A> {
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let request =
-            self.request(&context.id, context.version, &events, metadata.into_iter().collect()).map_err(unexpected)?;
+        let attribution = Attribution::from_envelope(metadata).map_err(unexpected)?;
+        let request = self.request(&context.id, context.version, &events, attribution).map_err(unexpected)?;
         let appended = self.ledger.append(request).await.map_err(|error| match error {
             AppendError::VersionConflict { .. } => AggregateError::AggregateConflict,
             AppendError::Unavailable(_) | AppendError::QueueFull | AppendError::Closed => {
@@ -406,6 +308,31 @@ impl<A: Aggregate> EventStore<A> for LedgerEventStore<A> {
             });
         }
         Ok(envelopes)
+    }
+}
+
+/// Who acted and why, as the entries of one command keep it.
+pub(crate) struct Attribution {
+    pub(crate) actor: Actor,
+    pub(crate) command: Option<CommandKey>,
+    /// A flat JSON object of texts, keys sorted.
+    pub(crate) metadata: String,
+}
+
+impl Attribution {
+    /// From the metadata that cqrs-es hands over: `actor_kind` and `actor_id` are taken out, the rest is kept.
+    fn from_envelope(metadata: HashMap<String, String>) -> Result<Self, LoadError> {
+        let mut metadata: BTreeMap<String, String> = metadata.into_iter().collect();
+        let actor = match (metadata.remove("actor_kind"), metadata.remove("actor_id")) {
+            (Some(kind), Some(id)) => Actor { kind: kind.parse()?, id },
+            _ => Actor::system("unattributed"),
+        };
+        let command = match (metadata.get("command_id"), metadata.get("command_digest")) {
+            (Some(id), Some(digest)) => Some(CommandKey { id: id.clone(), digest: digest.parse()? }),
+            _ => None,
+        };
+        let metadata = serde_json::to_string(&metadata).map_err(|error| CodecError::Encode(error.to_string()))?;
+        Ok(Self { actor, command, metadata })
     }
 }
 

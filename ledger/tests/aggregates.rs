@@ -1,101 +1,16 @@
 //! cqrs-es on a ledger: receipts flow back, races are reported, snapshots are verified before use, old events are raised.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod tally;
+
 use std::sync::Arc;
 
-use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::{EventUpcaster, SemanticVersionEventUpcaster};
-use cqrs_es::{Aggregate, AggregateError, CqrsFramework, DomainEvent, EventStore};
-use daybook_ledger::canonical::digest;
+use cqrs_es::{AggregateError, CqrsFramework, EventStore};
 use daybook_ledger::commands::{CommandContext, CommandError, Commands};
 use daybook_ledger::cqrs::{LedgerEventStore, StreamPolicy};
-use daybook_ledger::sequencer::{Unobserved, system_clock};
-use daybook_ledger::store::sqlite::SqliteStore;
-use daybook_ledger::{Actor, Append, CommandKey, Draft, Ledger, LedgerId, StreamKey};
-use serde::{Deserialize, Serialize};
-
-/// Adds amounts up; refuses to go below zero.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Tally {
-    total: i64,
-    applied: u64,
-}
-
-#[derive(Debug, Clone)]
-enum TallyCommand {
-    Add(Vec<i64>),
-    Nothing,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event_type", content = "payload")]
-enum TallyEvent {
-    #[serde(rename = "tally.added")]
-    Added { amount: i64 },
-}
-
-impl DomainEvent for TallyEvent {
-    fn event_type(&self) -> String {
-        "tally.added".to_owned()
-    }
-    fn event_version(&self) -> String {
-        "2".to_owned()
-    }
-}
-
-#[derive(Debug, thiserror::Error, PartialEq)]
-#[error("below zero")]
-struct BelowZero;
-
-impl Aggregate for Tally {
-    const TYPE: &'static str = "tally";
-    type Command = TallyCommand;
-    type Event = TallyEvent;
-    type Error = BelowZero;
-    type Services = ();
-
-    async fn handle(&mut self, command: TallyCommand, _: &(), sink: &EventSink<Self>) -> Result<(), BelowZero> {
-        if let TallyCommand::Add(amounts) = command {
-            for amount in amounts {
-                if self.total + amount < 0 {
-                    return Err(BelowZero);
-                }
-                sink.write(TallyEvent::Added { amount }, self).await;
-            }
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, TallyEvent::Added { amount }: TallyEvent) {
-        self.total += amount;
-        self.applied += 1;
-    }
-}
-
-struct House {
-    ledger: Ledger,
-    folder: tempfile::TempDir,
-}
-
-async fn house() -> House {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(folder.path().join("ledger.db")).unwrap());
-    let ledger = Ledger::open(store, LedgerId::main(), system_clock(), Arc::new(Unobserved)).await.unwrap();
-    House { ledger, folder }
-}
-
-fn policy(snapshot_every: u64) -> StreamPolicy {
-    StreamPolicy { snapshot_every, ..StreamPolicy::default() }
-}
-
-fn context() -> CommandContext {
-    CommandContext { correlation_id: Some("c-1".to_owned()), ..CommandContext::new(Actor::human("usr_1")) }
-}
-
-fn keyed(key: &str, content: &str) -> CommandContext {
-    let command = CommandKey { id: key.to_owned(), digest: digest(content.as_bytes()) };
-    CommandContext { command: Some(command), ..context() }
-}
+use daybook_ledger::{Actor, Append, Draft, StreamKey};
+use tally::{BelowZero, Tally, TallyCommand, TallyEvent, context, house, keyed, policy};
 
 #[tokio::test]
 async fn a_command_answers_with_the_receipt_of_its_last_event() {

@@ -1,33 +1,40 @@
-//! Ledgers in PostgreSQL: one `insert … select from unnest(…)` a batch, in the transaction that has locked the head row.
+//! Ledgers in PostgreSQL: one statement a batch, which moves the head on condition that it is the one the batch was
+//! sequenced on, and inserts the entries from arrays.
 //!
-//! Any number of processes may write: they queue on the head row and never fork. A process that was the last to append
-//! takes a shorter way: it knows the head, so one statement moves the head on that condition and inserts the entries.
-//! Each batch also notifies the channel `daybook_ledger`, which other processes listen on; that is a hint, the table is
-//! the truth.
+//! Any number of processes may write: they queue on the head row and never fork. The one that appended last knows the
+//! head; another, or one whose guess at a stream or command id was wrong, sequences its batch again in a transaction that
+//! has locked the head row. Appends are announced on the channel `daybook_ledger`, which other processes listen on; that
+//! is a hint, the table is the truth.
 
+mod announce;
+mod appender;
+mod line;
 mod rows;
+mod statement;
 mod tree;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{PgPool, Row};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 
+use self::announce::Announcer;
+use self::appender::{Appender, Job, Lost};
+use self::line::Line;
 use self::rows::{hash, read_command, read_entry, read_head};
-use self::writer::{Backend, Writer, write_commands};
+use self::statement::lay_out;
+use self::writer::write_commands;
 use super::{Snapshot, Store, StoreError, StoredCheckpoint, bounded, signed, unsigned};
 use crate::append::{Append, AppendError, Appended, CommandRecord};
 use crate::entry::{Entry, Hash, Head, InvalidValue, LedgerId, StreamKey};
 use crate::tiles::Tile;
 
 const CHANNEL: &str = "daybook_ledger";
-/// A batch that takes longer counts as lost, and its outcome is looked for.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 const ENTRY_COLUMNS: &str = "ledger_id, position, event_id, stream_type, stream_id, version, event_type, schema_version, \
      recorded_at, actor_kind, actor_id, metadata, payload, payload_digest, previous_hash, hash";
 
@@ -41,10 +48,14 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 pub struct PostgresStore {
     pool: PgPool,
     options: PgConnectOptions,
-    /// The connection that appends; made anew after an error.
-    writer: Arc<Mutex<Option<Writer>>>,
+    /// Has the connection that appends; started by the first append.
+    appender: OnceLock<Appender>,
+    /// The batches that wait for it.
+    line: Arc<Line>,
+    /// Tells other processes; started by the first append.
+    announcer: OnceLock<Announcer>,
     /// Server processes of connections that were lost while a commit was on its way.
-    lost: Mutex<Vec<Backend>>,
+    lost: Lost,
 }
 
 impl PostgresStore {
@@ -73,7 +84,14 @@ impl PostgresStore {
             .test_before_acquire(false)
             .connect_with(options.clone())
             .await?;
-        Ok(Self { pool, options, writer: Arc::default(), lost: Mutex::default() })
+        Ok(Self {
+            pool,
+            options,
+            appender: OnceLock::new(),
+            line: Arc::default(),
+            announcer: OnceLock::new(),
+            lost: Lost::default(),
+        })
     }
 
     /// The connection pool, for whoever shares the database.
@@ -94,29 +112,30 @@ impl Store for PostgresStore {
         batch: &[Append],
         now: i64,
     ) -> Result<Vec<Result<Appended, AppendError>>, StoreError> {
-        let mut writer = self.writer.lock().await;
-        let mut taken = match writer.take() {
-            Some(taken) => taken,
-            None => Writer::connect(&self.options).await?,
-        };
-        // The connection goes back only after success: whatever state an error or a dropped future left it in is gone
-        // with it.
-        let appended = match tokio::time::timeout(STATEMENT_TIMEOUT, taken.append(ledger, batch, now)).await {
-            Ok(appended) => appended,
-            Err(_) => Err(StoreError::UnknownOutcome("the server did not answer in time".to_owned())),
-        };
-        match appended {
-            Ok(outcomes) => {
-                *writer = Some(taken);
-                Ok(outcomes)
+        self.append_shared(ledger, &Arc::new(batch.to_vec()), now).await
+    }
+
+    async fn append_shared(
+        &self,
+        ledger: &LedgerId,
+        batch: &Arc<Vec<Append>>,
+        now: i64,
+    ) -> Result<Vec<Result<Appended, AppendError>>, StoreError> {
+        let (turn, prepared) = self.line.join(ledger, batch, now);
+        let prepared = prepared.map(|prepared| lay_out(batch, prepared)).transpose()?;
+        let appender = match self.appender.get() {
+            Some(appender) => appender,
+            None => {
+                let appender = Appender::start(self.options.clone(), Arc::clone(&self.lost))?;
+                self.appender.get_or_init(|| appender)
             }
-            Err(error) => {
-                if matches!(error, StoreError::UnknownOutcome(_)) {
-                    self.lost.lock().await.push(taken.backend);
-                }
-                Err(error)
-            }
+        };
+        let placement = appender.append(Job { turn, batch: Arc::clone(batch), now, prepared }).await?;
+        if !placement.placed.is_empty() {
+            let announcer = self.announcer.get_or_init(|| Announcer::start(self.pool.clone()));
+            announcer.announce(ledger, placement.head.size);
         }
+        Ok(placement.outcomes)
     }
 
     async fn head(&self, ledger: &LedgerId) -> Result<Head, StoreError> {
@@ -258,13 +277,7 @@ impl Store for PostgresStore {
         tree::read(&mut *self.pool.acquire().await?, ledger, level, from, limit).await
     }
 
-    async fn tile_roots(
-        &self,
-        ledger: &LedgerId,
-        level: u8,
-        from: u64,
-        limit: usize,
-    ) -> Result<Vec<Hash>, StoreError> {
+    async fn tile_roots(&self, ledger: &LedgerId, level: u8, from: u64, limit: usize) -> Result<Vec<Hash>, StoreError> {
         tree::read_roots(&mut *self.pool.acquire().await?, ledger, level, from, limit).await
     }
 

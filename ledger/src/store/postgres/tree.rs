@@ -5,36 +5,16 @@ use sqlx::{PgConnection, Row};
 
 use super::ENTRY_COLUMNS;
 use super::rows::{hash, read_entry};
-use crate::append::Sequenced;
 use crate::entry::{Entry, Hash, LedgerId};
 use crate::store::{StoreError, StoredCheckpoint, bounded, signed, unsigned};
-use crate::tiles::{self, Edges, Tile};
-
-/// The tiles that a batch completes.
-pub(super) async fn completed(
-    connection: &mut PgConnection,
-    edges: &mut Edges,
-    before: u64,
-    sequenced: &Sequenced,
-) -> Result<Vec<Tile>, StoreError> {
-    let (ledger, after) = (&sequenced.head.ledger_id, sequenced.head.size);
-    if !tiles::completes(before, after) {
-        return Ok(Vec::new());
-    }
-    if edges.at(ledger, before).is_none() {
-        let leaves = read_edge(&mut *connection, ledger, before).await?;
-        edges.set(ledger, before, leaves);
-    }
-    let mut stored = Vec::new();
-    for wanted in tiles::missing(before, after) {
-        stored.push(read_roots(&mut *connection, ledger, wanted.level, wanted.from, wanted.count).await?);
-    }
-    let edge = edges.at(ledger, before).unwrap_or_default();
-    Ok(tiles::complete(before, edge, &sequenced.leaves, stored))
-}
+use crate::tiles::{self, Tile};
 
 /// The leaf hashes of the incomplete lowest tile, from its entries.
-async fn read_edge(connection: &mut PgConnection, ledger: &LedgerId, size: u64) -> Result<Vec<Hash>, StoreError> {
+pub(super) async fn read_edge(
+    connection: &mut PgConnection,
+    ledger: &LedgerId,
+    size: u64,
+) -> Result<Vec<Hash>, StoreError> {
     let rows = sqlx::query(&format!(
         "select {ENTRY_COLUMNS} from ledger_entries where ledger_id = $1 and position >= $2 and position < $3 \
          order by position"

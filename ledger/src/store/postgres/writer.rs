@@ -3,17 +3,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
-use uuid::Uuid;
 
+use super::line::{Prepared, Read, Turn, Wanted};
 use super::rows::{read_command, read_head};
-use super::tree;
-use super::{CHANNEL, format_commands};
-use crate::append::{Append, AppendError, Appended, CommandRecord, Known, Sequenced, sequence};
-use crate::entry::{Entry, Head, LedgerId, StreamKey};
+use super::statement::{Statement, head_is, lay_out};
+use super::{format_commands, tree};
+use crate::append::{Append, CommandRecord, Placement};
+use crate::entry::{Head, LedgerId, StreamKey};
 use crate::store::{StoreError, signed, unsigned};
-use crate::tiles::{Edges, Tile};
 
 /// Connecting gives up after this long.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,7 +26,6 @@ pub(super) struct Writer {
     pub(super) backend: Backend,
     /// The heads that this process's own last appends led to.
     heads: HashMap<LedgerId, Head>,
-    edges: Edges,
 }
 
 /// The server's side of a connection.
@@ -71,76 +69,129 @@ impl Writer {
             sqlx::query_as("select pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()")
                 .fetch_one(&mut connection)
                 .await?;
-        Ok(Self { connection, backend: Backend { pid, started }, heads: HashMap::new(), edges: Edges::default() })
+        Ok(Self { connection, backend: Backend { pid, started }, heads: HashMap::new() })
     }
 
+    /// Appends a batch whose turn it is.
     pub(super) async fn append(
         &mut self,
-        ledger: &LedgerId,
+        turn: &Turn,
         batch: &[Append],
         now: i64,
-    ) -> Result<Vec<Result<Appended, AppendError>>, StoreError> {
-        if let Some(head) = self.heads.remove(ledger)
-            && let Some(sequenced) = self.append_after(&head, batch, now).await?
-        {
-            self.heads.insert(ledger.clone(), sequenced.head);
-            return Ok(sequenced.outcomes);
+        prepared: Option<(Prepared, Option<Statement>)>,
+    ) -> Result<Placement, StoreError> {
+        if let Some(placement) = self.append_after(turn, batch, now, prepared).await? {
+            return Ok(placement);
         }
-        let sequenced = self.append_locked(ledger, batch, now).await?;
-        self.heads.insert(ledger.clone(), sequenced.head);
-        Ok(sequenced.outcomes)
+        self.heads.remove(&turn.ledger);
+        self.append_locked(turn, batch, now).await
     }
 
-    /// Appends if the head still is the one given; `None`, and nothing written, if another process was faster.
+    /// Appends if the head still is the one that this process left; `None`, and nothing written, if it is not, or if a
+    /// stream or command id that was taken to be new is not.
     ///
-    /// The versions are read before the head is moved, but after the head given came to be: where it has not changed
-    /// in between, neither have they.
-    async fn append_after(&mut self, head: &Head, batch: &[Append], now: i64) -> Result<Option<Sequenced>, StoreError> {
-        let known = read_known(&mut self.connection, &head.ledger_id, batch).await?;
-        let sequenced = sequence(head, batch, known, now);
-        if sequenced.entries.is_empty() || !sequenced.commands.is_empty() {
-            // Refusals must be judged on the present state, and command ids need a second statement: both under the lock.
-            return Ok(None);
-        }
-        let tiles = tree::completed(&mut self.connection, &mut self.edges, head.size, &sequenced).await?;
-        match write_entries(&mut self.connection, head, &sequenced, &tiles).await {
-            Ok(true) => {
-                self.edges.advance(&head.ledger_id, head.size, &sequenced.leaves);
-                Ok(Some(sequenced))
+    /// Versions may be read before the head is moved, but after the head came to be: where it has not changed in
+    /// between, neither have they.
+    async fn append_after(
+        &mut self,
+        turn: &Turn,
+        batch: &[Append],
+        now: i64,
+        prepared: Option<(Prepared, Option<Statement>)>,
+    ) -> Result<Option<Placement>, StoreError> {
+        let ledger = &turn.ledger;
+        let Some(head) = self.heads.get(ledger) else { return Ok(None) };
+        let prepared = match prepared.filter(|(prepared, _)| prepared.before == (head.size, head.hash)) {
+            Some(prepared) => prepared,
+            None => {
+                turn.rewind(head);
+                let prepared = prepare(&mut self.connection, turn, batch, now, Read::default()).await?;
+                lay_out(batch, prepared)?
             }
-            Ok(false) => Ok(None),
-            Err(sqlx::Error::Database(error)) => Err(StoreError::Unavailable(error.to_string())),
-            Err(error) => Err(StoreError::UnknownOutcome(error.to_string())),
+        };
+        let (Prepared { before, placement, .. }, statement) = prepared;
+        let unchanged = match statement {
+            Some(statement) => match statement.write(&mut self.connection).await {
+                Ok(moved) => moved,
+                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => false,
+                Err(sqlx::Error::Database(error)) => return Err(StoreError::Unavailable(error.to_string())),
+                Err(error) => return Err(StoreError::UnknownOutcome(error.to_string())),
+            },
+            // Refusals must be judged on the present state.
+            None => head_is(&mut self.connection, ledger, before).await?,
+        };
+        if unchanged {
+            self.heads.insert(ledger.clone(), placement.head.clone());
         }
+        Ok(unchanged.then_some(placement))
     }
 
-    /// Appends while holding the head's row.
-    async fn append_locked(&mut self, ledger: &LedgerId, batch: &[Append], now: i64) -> Result<Sequenced, StoreError> {
+    /// Appends while holding the head's row, with everything read under it.
+    async fn append_locked(&mut self, turn: &Turn, batch: &[Append], now: i64) -> Result<Placement, StoreError> {
+        let ledger = &turn.ledger;
         let mut transaction = self.connection.begin().await?;
         let head = lock_head(&mut transaction, ledger).await?;
-        let known = read_known(&mut transaction, ledger, batch).await?;
-        let sequenced = sequence(&head, batch, known, now);
-        if sequenced.entries.is_empty() {
+        turn.rewind(&head);
+        // A request that breaks a bound is refused by itself; its text must not reach the server and sink its neighbours.
+        let sound = || batch.iter().filter(|append| append.check().is_ok());
+        let streams: Vec<StreamKey> = sound().map(|append| append.stream.clone()).collect();
+        let read = Read {
+            versions: read_versions(&mut transaction, ledger, &streams).await?,
+            commands: Some(read_commands(&mut transaction, ledger, batch).await?),
+            roots: None,
+        };
+        let prepared = prepare(&mut transaction, turn, batch, now, read).await?;
+        let (Prepared { placement, .. }, statement) = lay_out(batch, prepared)?;
+        let Some(statement) = statement else {
             transaction.rollback().await?;
-            return Ok(sequenced);
-        }
-        let tiles = tree::completed(&mut transaction, &mut self.edges, head.size, &sequenced).await?;
-        if !write_entries(&mut transaction, &head, &sequenced, &tiles).await? {
+            self.heads.insert(ledger.clone(), head);
+            return Ok(placement);
+        };
+        if !statement.write(&mut transaction).await? {
             return Err(StoreError::Unavailable("the head moved although its row was locked".to_owned()));
-        }
-        if !sequenced.commands.is_empty() {
-            write_commands(&mut transaction, ledger, &sequenced.commands).await?;
         }
         match transaction.commit().await {
             Ok(()) => {
-                self.edges.advance(ledger, head.size, &sequenced.leaves);
-                Ok(sequenced)
+                self.heads.insert(ledger.clone(), placement.head.clone());
+                Ok(placement)
             }
             // The server refused the commit: it did not happen. Anything else (a lost connection) may have come after.
             Err(sqlx::Error::Database(error)) => Err(StoreError::Unavailable(error.to_string())),
             Err(error) => Err(StoreError::UnknownOutcome(error.to_string())),
         }
     }
+}
+
+/// Sequences a batch, reading what it takes.
+async fn prepare(
+    connection: &mut PgConnection,
+    turn: &Turn,
+    batch: &[Append],
+    now: i64,
+    mut read: Read,
+) -> Result<Prepared, StoreError> {
+    let ledger = &turn.ledger;
+    // Each round reads another thing, of four.
+    for _ in 0..5 {
+        match turn.prepare(batch, now, &read) {
+            Ok(prepared) => return Ok(prepared),
+            Err(Wanted::Turn) => break,
+            Err(Wanted::Versions(streams)) => {
+                read.versions.extend(read_versions(&mut *connection, ledger, &streams).await?);
+            }
+            Err(Wanted::Commands) => read.commands = Some(read_commands(&mut *connection, ledger, batch).await?),
+            Err(Wanted::Edge(size)) => turn.set_edge(size, tree::read_edge(&mut *connection, ledger, size).await?),
+            Err(Wanted::Roots(missing)) => {
+                let mut roots = Vec::with_capacity(missing.len());
+                for wanted in missing {
+                    let stored = tree::read_roots(&mut *connection, ledger, wanted.level, wanted.from, wanted.count);
+                    roots.push(stored.await?);
+                }
+                read.roots = Some(roots);
+            }
+        }
+    }
+    Err(StoreError::Unavailable("the batch cannot be sequenced on what the store has".to_owned()))
 }
 
 /// Locks the head row, so that whoever else appends to this ledger waits; makes the row for a new ledger.
@@ -164,11 +215,13 @@ async fn lock_head(connection: &mut PgConnection, ledger: &LedgerId) -> Result<H
     read_head(ledger, &row)
 }
 
-async fn read_known(connection: &mut PgConnection, ledger: &LedgerId, batch: &[Append]) -> Result<Known, StoreError> {
-    // A request that breaks a bound is refused by itself; its text must not reach the server and sink its neighbours.
-    let batch: Vec<&Append> = batch.iter().filter(|append| append.check().is_ok()).collect();
-    let types: Vec<&str> = batch.iter().map(|append| append.stream.stream_type.as_str()).collect();
-    let ids: Vec<&str> = batch.iter().map(|append| append.stream.stream_id.as_str()).collect();
+/// The versions of these streams; 0 for one without entries.
+async fn read_versions(
+    connection: &mut PgConnection,
+    ledger: &LedgerId,
+    streams: &[StreamKey],
+) -> Result<HashMap<StreamKey, u64>, StoreError> {
+    let mut versions: HashMap<StreamKey, u64> = streams.iter().map(|stream| (stream.clone(), 0)).collect();
     // One index probe a stream; a join with max() would read every version of it.
     let rows = sqlx::query(
         "select asked.stream_type, asked.stream_id, newest.version \
@@ -177,89 +230,38 @@ async fn read_known(connection: &mut PgConnection, ledger: &LedgerId, batch: &[A
          and e.stream_id = asked.stream_id order by version desc limit 1) as newest",
     )
     .bind(ledger.as_str())
-    .bind(&types)
-    .bind(&ids)
+    .bind(streams.iter().map(|stream| stream.stream_type.as_str()).collect::<Vec<_>>())
+    .bind(streams.iter().map(|stream| stream.stream_id.as_str()).collect::<Vec<_>>())
     .fetch_all(&mut *connection)
     .await?;
-    let mut known = Known { versions: HashMap::with_capacity(rows.len()), commands: HashMap::new() };
     for row in rows {
         let key = StreamKey { stream_type: row.try_get(0)?, stream_id: row.try_get(1)? };
-        known.versions.insert(key, unsigned(row.try_get(2)?));
+        versions.insert(key, unsigned(row.try_get(2)?));
     }
-    let command_ids: Vec<&str> =
-        batch.iter().filter_map(|append| append.command.as_ref()).map(|command| command.id.as_str()).collect();
-    if !command_ids.is_empty() {
-        let rows = sqlx::query(&format_commands("command_id = any($2)"))
-            .bind(ledger.as_str())
-            .bind(&command_ids)
-            .fetch_all(&mut *connection)
-            .await?;
-        for row in rows {
-            let (id, record) = read_command(ledger, &row)?;
-            known.commands.insert(id, record);
-        }
-    }
-    Ok(known)
+    Ok(versions)
 }
 
-/// Entries, tiles, head and notification in one statement: one round trip a batch. Answers false, having written nothing,
-/// where the head is not `before` any more.
-async fn write_entries(
+/// The commands of the batch that the ledger knows already.
+async fn read_commands(
     connection: &mut PgConnection,
-    before: &Head,
-    sequenced: &Sequenced,
-    tiles: &[Tile],
-) -> Result<bool, sqlx::Error> {
-    let entries = &sequenced.entries;
-    let column = |get: fn(&Entry) -> &str| entries.iter().map(get).collect::<Vec<&str>>();
-    let number = |get: fn(&Entry) -> i64| entries.iter().map(get).collect::<Vec<i64>>();
-    let bytes = |get: fn(&Entry) -> &[u8]| entries.iter().map(get).collect::<Vec<&[u8]>>();
-    let head = &sequenced.head;
-    let moved: Option<PgRow> = sqlx::query(
-        "with moved as (update ledger_heads set size = $17, hash = $18, root = $19, frontier = $20, recorded_at = $21 \
-         where ledger_id = $1 and size = $23 and hash = $24 returning size), \
-         inserted as (insert into ledger_entries (ledger_id, position, event_id, stream_type, stream_id, version, \
-         event_type, schema_version, recorded_at, actor_kind, actor_id, metadata, payload, payload_digest, \
-         previous_hash, hash) select $1, added.* from moved, unnest($2::bigint[], $3::uuid[], $4::text[], $5::text[], \
-         $6::bigint[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], \
-         $14::bytea[], $15::bytea[], $16::bytea[]) as added), \
-         tiled as (insert into ledger_tiles (ledger_id, level, tile, root, hashes) select $1, complete.* from moved, \
-         unnest($25::bigint[], $26::bigint[], $27::bytea[], $28::bytea[]) as complete) \
-         select pg_notify($22, $1 || ' ' || size::text) from moved",
-    )
-    .bind(head.ledger_id.as_str())
-    .bind(number(|entry| signed(entry.position)))
-    .bind(entries.iter().map(|entry| entry.event_id).collect::<Vec<Uuid>>())
-    .bind(column(|entry| &entry.stream.stream_type))
-    .bind(column(|entry| &entry.stream.stream_id))
-    .bind(number(|entry| signed(entry.version)))
-    .bind(column(|entry| &entry.event_type))
-    .bind(number(|entry| signed(entry.schema_version)))
-    .bind(number(|entry| entry.recorded_at))
-    .bind(column(|entry| entry.actor.kind.as_str()))
-    .bind(column(|entry| &entry.actor.id))
-    .bind(bytes(|entry| entry.metadata.as_bytes()))
-    .bind(entries.iter().map(|entry| entry.payload.as_deref().map(str::as_bytes)).collect::<Vec<_>>())
-    .bind(bytes(|entry| &entry.payload_digest.0))
-    .bind(bytes(|entry| &entry.previous_hash.0))
-    .bind(bytes(|entry| &entry.hash.0))
-    .bind(signed(head.size))
-    .bind(&head.hash.0[..])
-    .bind(&head.root.0[..])
-    .bind(head.frontier.to_bytes())
-    .bind(head.recorded_at)
-    .bind(CHANNEL)
-    .bind(signed(before.size))
-    .bind(&before.hash.0[..])
-    .bind(tiles.iter().map(|tile| i64::from(tile.level)).collect::<Vec<_>>())
-    .bind(tiles.iter().map(|tile| signed(tile.index)).collect::<Vec<_>>())
-    .bind(tiles.iter().map(|tile| &tile.root.0[..]).collect::<Vec<_>>())
-    .bind(tiles.iter().map(Tile::to_bytes).collect::<Vec<_>>())
-    .fetch_optional(connection)
-    .await?;
-    Ok(moved.is_some())
+    ledger: &LedgerId,
+    batch: &[Append],
+) -> Result<HashMap<String, CommandRecord>, StoreError> {
+    let sound = batch.iter().filter(|append| append.check().is_ok());
+    let ids: Vec<&str> =
+        sound.filter_map(|append| append.command.as_ref()).map(|command| command.id.as_str()).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query(&format_commands("command_id = any($2)"))
+        .bind(ledger.as_str())
+        .bind(&ids)
+        .fetch_all(&mut *connection)
+        .await?;
+    rows.iter().map(|row| read_command(ledger, row)).collect()
 }
 
+/// Keeps command ids that led to no entry.
 pub(super) async fn write_commands(
     connection: &mut PgConnection,
     ledger: &LedgerId,
