@@ -120,6 +120,8 @@ permissions! {
     LedgerRead = "ledger:read", [A, C, N];
     /// See the ledger's head, checkpoints and proofs: hashes, no content.
     LedgerVerify = "ledger:verify", [A, C, N, V];
+    /// Have a checkpoint signed now.
+    LedgerSeal = "ledger:seal", [A];
     /// See figures over everything.
     StatsRead = "stats:read", [A, C, N, V];
     /// See how far the projectors are.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpResponse, ResponseError, web};
+use daybook_ledger::checkpoint::CheckpointObserver;
 use daybook_ledger::sequencer::SequencerObserver;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider};
@@ -48,6 +49,15 @@ pub struct ProjectorReading {
     pub position: u64,
     /// How many it has yet to fold.
     pub lag: u64,
+}
+
+/// What has become of checkpoints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CheckpointReading {
+    /// Entries that the latest one covers, and seconds since it was signed; `None` before the first.
+    pub latest: Option<(u64, u64)>,
+    /// True while signing is refused because of what was signed before.
+    pub is_refused: bool,
 }
 
 impl Telemetry {
@@ -98,6 +108,52 @@ impl Telemetry {
     /// Counts and times the ledger's commits. Hand it to `Ledger::open`.
     pub fn sequencer(&self) -> Arc<SequencerMetrics> {
         Arc::new(SequencerMetrics::new(&self.meter))
+    }
+
+    /// Counts and times checkpoints. Hand it to `Checkpointer::open`.
+    pub fn checkpoints(&self) -> Arc<CheckpointMetrics> {
+        Arc::new(CheckpointMetrics {
+            duration: self
+                .meter
+                .f64_histogram("daybook_checkpoint_duration_ms")
+                .with_description("Time to seal and sign one checkpoint, in milliseconds")
+                .with_boundaries(DURATION_BOUNDS_MS.to_vec())
+                .build(),
+            failures: self
+                .meter
+                .u64_counter("daybook_checkpoint_failures_total")
+                .with_description("Attempts to sign a checkpoint that came to nothing, by reason")
+                .build(),
+        })
+    }
+
+    /// Gauges of the latest checkpoint; `read` is called at each scrape and must not block.
+    pub fn observe_checkpoints(&self, read: impl Fn() -> CheckpointReading + Send + Sync + 'static) {
+        let read = Arc::new(read);
+        let gauge = |name: &'static str, description: &'static str, of: fn(CheckpointReading) -> Option<u64>| {
+            let read = Arc::clone(&read);
+            let _gauge = self
+                .meter
+                .u64_observable_gauge(name)
+                .with_description(description)
+                .with_callback(move |gauge| {
+                    if let Some(value) = of(read()) {
+                        gauge.observe(value, &[]);
+                    }
+                })
+                .build();
+        };
+        gauge("daybook_checkpoint_size", "Entries that the latest checkpoint covers", |reading| {
+            reading.latest.map(|(size, _)| size)
+        });
+        gauge("daybook_checkpoint_age_seconds", "Seconds since the latest checkpoint was signed", |reading| {
+            reading.latest.map(|(_, age)| age)
+        });
+        gauge(
+            "daybook_checkpoint_refused",
+            "1 while no checkpoint is signed because the ledger does not extend the one before",
+            |reading| Some(u64::from(reading.is_refused)),
+        );
     }
 
     /// Gauges of the projectors; `read` is called at each scrape and must not block.
@@ -178,6 +234,7 @@ pub struct SequencerMetrics {
     duration: Histogram<f64>,
     depth: Gauge<u64>,
     rejected: Counter<u64>,
+    clock_behind: Gauge<u64>,
 }
 
 impl SequencerMetrics {
@@ -209,6 +266,10 @@ impl SequencerMetrics {
                 .u64_counter("daybook_ledger_rejected_total")
                 .with_description("Commands that the ledger did not take, by reason")
                 .build(),
+            clock_behind: meter
+                .u64_gauge("daybook_clock_behind_ms")
+                .with_description("How far this machine's clock is behind the newest entry, in milliseconds")
+                .build(),
         }
     }
 }
@@ -227,6 +288,26 @@ impl SequencerObserver for SequencerMetrics {
 
     fn queued(&self, depth: usize) {
         self.depth.record(u64::try_from(depth).unwrap_or(u64::MAX), &[]);
+    }
+
+    fn clock_behind(&self, milliseconds: u64) {
+        self.clock_behind.record(milliseconds, &[]);
+    }
+}
+
+/// Counts and times checkpoints.
+pub struct CheckpointMetrics {
+    duration: Histogram<f64>,
+    failures: Counter<u64>,
+}
+
+impl CheckpointObserver for CheckpointMetrics {
+    fn signed(&self, _size: u64, elapsed: Duration) {
+        self.duration.record(elapsed.as_secs_f64() * 1_000.0, &[]);
+    }
+
+    fn failed(&self, reason: &'static str) {
+        self.failures.add(1, &[KeyValue::new("reason", reason)]);
     }
 }
 
@@ -255,8 +336,17 @@ mod tests {
         telemetry.observe_projectors(|| {
             vec![ProjectorReading { projector: "transactions".to_owned(), position: 7, lag: 2 }]
         });
+        telemetry.observe_checkpoints(|| CheckpointReading { latest: Some((9, 4)), is_refused: true });
+        let checkpoints = telemetry.checkpoints();
+        checkpoints.signed(9, Duration::from_millis(2));
+        checkpoints.failed("refused");
         let text = telemetry.render().unwrap();
         for line in [
+            "daybook_checkpoint_size 9",
+            "daybook_checkpoint_age_seconds 4",
+            "daybook_checkpoint_refused 1",
+            "daybook_checkpoint_duration_ms_count 1",
+            r#"daybook_checkpoint_failures_total{reason="refused"} 1"#,
             r#"http_requests_total{http_method="GET",http_route="/v1/transactions/{id}",http_status_code="200"} 1"#,
             r#"http_request_duration_ms_count{http_method="GET",http_route="/v1/transactions/{id}",http_status_code="200"} 1"#,
             "daybook_ledger_commits_total 1",

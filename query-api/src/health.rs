@@ -2,10 +2,13 @@
 //! none of it says anything about people or records.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use daybook_http_kit::Problem;
 use daybook_http_kit::telemetry::{self, Telemetry};
+use daybook_ledger::checkpoint::CheckpointStatus;
+use daybook_ledger::writing::{Obstacle, WritingStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,6 +16,14 @@ use crate::docs;
 use crate::freshness;
 use crate::ledgers::head_of;
 use crate::state::{ProjectorState, ProjectorStatus, QueryState};
+use crate::time::rfc3339;
+
+/// Name of the one check without which the process still does its work.
+const CHECKPOINTS: &str = "checkpoints";
+
+/// A refusal by the store counts so long, where nothing was appended since. Then it is time to try again, and only a
+/// process that is ready is sent commands to try with.
+const TROUBLE_COUNTS: Duration = Duration::from_secs(30);
 
 /// That the process is there.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,7 +36,7 @@ pub struct Health {
 /// Whether the process can do its work.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Readiness {
-    /// `ready` or `not_ready`.
+    /// `ready`, `not_ready`, or `degraded` where everything is answered but no checkpoint is signed.
     #[schema(example = "ready")]
     status: &'static str,
     /// One line for everything that was looked at.
@@ -35,7 +46,7 @@ pub struct Readiness {
 /// One thing that was looked at.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Check {
-    /// What: `ledger`, `read_models`, or `projector:<name>`.
+    /// What: `ledger`, `writing`, `clock` while it is behind the ledger, `read_models`, `checkpoints`, or `projector:<name>`.
     #[schema(example = "projector:transactions")]
     name: String,
     /// Whether it is as it should be.
@@ -116,8 +127,9 @@ pub async fn live() -> HttpResponse {
 
 /// Can the process do its work?
 ///
-/// Looks at the ledger, the read models and the projectors. 503 where one of them is not as it should be; the body says
-/// which in both cases.
+/// Looks at the ledger, the read models, the checkpoints and the projectors. 503 where one of them is not as it should be;
+/// the body says which in both cases. Checkpoints are an exception: commands and queries go on without them, so the answer
+/// stays 200, and the status is `degraded`.
 #[utoipa::path(get, path = "/v1/health/ready", tag = "health", operation_id = "get_readiness",
     responses((status = 200, description = "It can", body = Readiness),
     (status = 503, description = "It cannot", body = Readiness)), security(()))]
@@ -125,11 +137,50 @@ pub async fn ready(state: web::Data<QueryState>) -> HttpResponse {
     let checks = check(&state).await;
     if checks.iter().all(|check| check.ok) {
         HttpResponse::Ok().json(Readiness { status: "ready", checks })
+    } else if checks.iter().all(|check| check.ok || check.name == CHECKPOINTS) {
+        HttpResponse::Ok().json(Readiness { status: "degraded", checks })
     } else {
         HttpResponse::ServiceUnavailable()
             .insert_header(("retry-after", 5))
             .json(Readiness { status: "not_ready", checks })
     }
+}
+
+/// What was signed last; not as it should be while nothing can be signed.
+fn checkpoints(status: &CheckpointStatus) -> Check {
+    let detail = match (&status.error, &status.last) {
+        // The reason names roots and files; whoever may know them finds it in the log and in `daybook status`.
+        (Some(_), _) if status.is_refused => {
+            "refused because of the checkpoint signed last; the log says why".to_owned()
+        }
+        (Some(_), _) => "the last attempt to sign one failed".to_owned(),
+        (None, Some(last)) => format!("the latest covers {} entries, signed at {}", last.size, rfc3339(last.signed_at)),
+        (None, None) => "none was signed yet".to_owned(),
+    };
+    Check { name: CHECKPOINTS.to_owned(), ok: status.error.is_none(), detail }
+}
+
+/// Whether the store takes entries. The reason in full is in the log: it may name files and hosts.
+fn writing(status: &WritingStatus) -> Check {
+    let (ok, detail) = match &status.trouble {
+        None => (true, "the store takes entries"),
+        Some(trouble) => {
+            let detail = match trouble.obstacle {
+                Obstacle::Full => "the disk is full: commands are refused until there is room",
+                Obstacle::Unavailable => "the store did not take the last entries; the log says why",
+                Obstacle::Failed => "the store has failed: this process has to be started again; the log says why",
+            };
+            (trouble.obstacle != Obstacle::Failed && trouble.at.elapsed() >= TROUBLE_COUNTS, detail)
+        }
+    };
+    Check { name: "writing".to_owned(), ok, detail: detail.to_owned() }
+}
+
+/// A clock that was set back. Nothing stops because of it, but somebody should know.
+fn clock(status: &WritingStatus) -> Option<Check> {
+    let seconds = status.clock_behind / 1_000_000;
+    let detail = format!("the clock is {seconds} s behind the newest entry, whose time new entries get until it has caught up");
+    (seconds > 0).then(|| Check { name: "clock".to_owned(), ok: true, detail })
 }
 
 async fn check(state: &QueryState) -> Vec<Check> {
@@ -139,6 +190,14 @@ async fn check(state: &QueryState) -> Vec<Check> {
         reached("ledger", head.map(|head| format!("{} entries", head.size))),
         reached("read_models", read_models(state, projectors.as_ref()).await),
     ];
+    if let Some(status) = state.ledger.writing() {
+        let status = status.borrow();
+        checks.push(writing(&status));
+        checks.extend(clock(&status));
+    }
+    if let Some(status) = &state.checkpoints.status {
+        checks.push(checkpoints(&status.borrow()));
+    }
     for projector in projectors.unwrap_or_default() {
         let lag = size.saturating_sub(projector.position);
         let (state_ok, doing) = match projector.state {

@@ -229,7 +229,7 @@ pub async fn stream(
 }
 
 /// The ledger of that id, or a 404.
-fn named<'a>(state: &'a QueryState, ledger_id: &str) -> Result<&'a LedgerReader, Problem> {
+pub(crate) fn named<'a>(state: &'a QueryState, ledger_id: &str) -> Result<&'a LedgerReader, Problem> {
     if state.ledger_id() == ledger_id {
         return Ok(&state.ledger);
     }
@@ -243,7 +243,7 @@ pub async fn head_of(reader: &LedgerReader) -> Result<Head, Problem> {
 
 /// What a client is told when the ledger's store fails.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
-fn failed(error: StoreError) -> Problem {
+pub(crate) fn failed(error: StoreError) -> Problem {
     match error {
         StoreError::Corrupt { .. } => Problem::internal(&error),
         _ => Problem::store_unavailable(&error),
@@ -325,7 +325,10 @@ impl Selection {
 }
 
 /// All entries of one stream in version order, page by page.
-fn stream_entries(reader: LedgerReader, key: StreamKey) -> impl Stream<Item = Result<Entry, StoreError>> + Send {
+pub(crate) fn stream_entries(
+    reader: LedgerReader,
+    key: StreamKey,
+) -> impl Stream<Item = Result<Entry, StoreError>> + Send {
     async_stream::try_stream! {
         let mut version = 1;
         loop {

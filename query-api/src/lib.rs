@@ -2,20 +2,26 @@
 
 pub mod answer;
 pub mod audit_trail;
+pub mod bundle;
+pub mod checkpoints;
 pub mod docs;
 pub mod entry_view;
 pub mod freshness;
 pub mod health;
 pub mod incidents;
+pub mod keys;
 pub mod ledgers;
 pub mod live;
 mod openapi;
 pub mod parameters;
 pub mod projections;
+pub mod proofs;
 pub mod roles;
 pub mod state;
 pub mod statistics;
+pub mod tiles;
 pub mod time;
+pub mod tlog_proof;
 pub mod transactions;
 pub mod updates;
 
@@ -24,7 +30,7 @@ use actix_web::web::{self, ServiceConfig};
 pub use docs::docs;
 pub use live::LiveStreams;
 pub use openapi::openapi;
-pub use state::{ProjectionControl, ProjectorState, ProjectorStatus, QueryState, RebuildRefused};
+pub use state::{Checkpoints, ProjectionControl, ProjectorState, ProjectorStatus, QueryState, RebuildRefused};
 
 /// Mounts every query. Call it once for the root and once inside the scope `/v1`; both are the same API.
 ///
@@ -54,7 +60,22 @@ pub fn configure(app: &mut ServiceConfig) {
         .route("/ledgers/{ledger_id}/entries", web::get().to(ledgers::entries))
         .route("/ledgers/{ledger_id}/entries/{position}", web::get().to(ledgers::entry))
         .route("/ledgers/{ledger_id}/streams/{stream_type}/{stream_id}", web::get().to(ledgers::stream))
+        .configure(configure_proofs)
         .route("/stream", web::get().to(updates::stream))
         .route("/projections", web::get().to(projections::list))
         .route("/projections/{name}/rebuild", web::post().to(projections::rebuild));
+}
+
+/// Mounts checkpoints, tiles, proofs, keys and bundles: what every process answers, whatever it does.
+pub fn configure_proofs(app: &mut ServiceConfig) {
+    app.route("/ledgers/{ledger_id}/checkpoint", web::get().to(checkpoints::newest))
+        .route("/ledgers/{ledger_id}/checkpoints", web::get().to(checkpoints::list))
+        .route("/ledgers/{ledger_id}/checkpoints", web::post().to(checkpoints::sign))
+        .route("/ledgers/{ledger_id}/tile/entries/{index:.*}", web::get().to(tiles::entries))
+        .route("/ledgers/{ledger_id}/tile/{level}/{index:.*}", web::get().to(tiles::tile))
+        .route("/ledgers/{ledger_id}/proofs/inclusion", web::get().to(proofs::inclusion))
+        .route("/ledgers/{ledger_id}/proofs/consistency", web::get().to(proofs::consistency))
+        .route("/ledgers/{ledger_id}/proofs/{position}.tlog-proof", web::get().to(proofs::file))
+        .route("/ledgers/{ledger_id}/keys", web::get().to(keys::list))
+        .route("/ledgers/{ledger_id}/bundle", web::get().to(bundle::download::download));
 }

@@ -16,7 +16,8 @@ use utoipa::openapi::{OpenApi, Ref, RefOr, SecurityRequirement};
 use utoipa::{Modify, OpenApi as _};
 
 use crate::{
-    audit_trail, entry_view, health, incidents, ledgers, projections, roles, statistics, transactions, updates,
+    audit_trail, bundle, checkpoints, entry_view, health, incidents, keys, ledgers, projections, proofs, roles,
+    statistics, tiles, transactions, updates,
 };
 
 /// Tags of the operations that answer from read models.
@@ -38,6 +39,10 @@ const WITHOUT_404: [&str; 1] = ["get_incident_timeline"];
         audit_trail::list, audit_trail::predecessor_list,
         statistics::summary, statistics::transactions, statistics::incidents,
         ledgers::list, ledgers::head, ledgers::entries, ledgers::entry, ledgers::stream,
+        checkpoints::newest, checkpoints::list, checkpoints::sign,
+        tiles::tile, tiles::entries,
+        proofs::inclusion, proofs::consistency, proofs::file,
+        keys::list, bundle::download::download,
         updates::stream,
         projections::list, projections::rebuild,
         health::about, health::health, health::live, health::ready, health::metrics,
@@ -50,6 +55,7 @@ const WITHOUT_404: [&str; 1] = ["get_incident_timeline"];
         (name = "audit trail", description = "Who did what, in words"),
         (name = "statistics", description = "Figures, each with a link to the records behind it"),
         (name = "ledger", description = "Entries with their exact bytes, and heads to compare with"),
+        (name = "proofs", description = "Checkpoints, tiles and proofs: what needs no trust in this server"),
         (name = "live", description = "What happens, as it happens"),
         (name = "projections", description = "The read models: how far they are, and building them anew"),
         (name = "identity", description = "Roles and permissions"),
@@ -132,8 +138,10 @@ fn complete(path: &str, operation: &mut Operation) {
     if has_id {
         problem("404", "There is no such thing");
     }
-    if named == "rebuild_projection" {
-        problem("409", "It is being rebuilt already");
+    match named.as_str() {
+        "rebuild_projection" => problem("409", "It is being rebuilt already"),
+        "sign_checkpoint" => problem("409", "The ledger does not extend the checkpoint signed last"),
+        _ => {}
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_ledger::LedgerReader;
+use daybook_ledger::checkpoint::{CheckpointRequests, CheckpointStatus};
 use daybook_read_models::ReadDb;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -15,6 +16,8 @@ use crate::live::LiveStreams;
 pub const DEFAULT_MAX_LAG: u64 = 100_000;
 /// How long a query waits for a read model to reach the position the client asked for.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(5);
+/// How often checkpoints are signed where nothing else is known.
+pub const DEFAULT_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a projector is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -73,6 +76,23 @@ pub trait ProjectionControl: Send + Sync + 'static {
     fn rebuild(&self, name: &str) -> Result<(), RebuildRefused>;
 }
 
+/// How checkpoints come to be, as far as this process knows.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    /// To ask for one; `None` where this process does not sign.
+    pub requests: Option<CheckpointRequests>,
+    /// What was signed last, and what is wrong; `None` where this process does not sign.
+    pub status: Option<watch::Receiver<CheckpointStatus>>,
+    /// How often one is signed while something is appended, by whichever process; zero where only on request.
+    pub interval: Duration,
+}
+
+impl Default for Checkpoints {
+    fn default() -> Self {
+        Self { requests: None, status: None, interval: DEFAULT_CHECKPOINT_INTERVAL }
+    }
+}
+
 /// Everything a query needs. Cheap to clone; one a process, given to the app as `web::Data`.
 #[derive(Clone)]
 pub struct QueryState {
@@ -82,6 +102,8 @@ pub struct QueryState {
     pub ledger: LedgerReader,
     /// The projectors of this process; `None` where it has no projector role.
     pub projections: Option<Arc<dyn ProjectionControl>>,
+    /// How checkpoints come to be.
+    pub checkpoints: Checkpoints,
     /// The live streams of this process.
     pub live: LiveStreams,
     /// Entries a projector may be behind while the process is ready.
@@ -97,6 +119,7 @@ impl QueryState {
             db,
             ledger,
             projections: None,
+            checkpoints: Checkpoints::default(),
             live: LiveStreams::new(shutdown),
             max_lag: DEFAULT_MAX_LAG,
             wait: DEFAULT_WAIT,
@@ -107,6 +130,13 @@ impl QueryState {
     #[must_use]
     pub fn with_projections(mut self, projections: Arc<dyn ProjectionControl>) -> Self {
         self.projections = Some(projections);
+        self
+    }
+
+    /// With what is known of checkpoints.
+    #[must_use]
+    pub fn with_checkpoints(mut self, checkpoints: Checkpoints) -> Self {
+        self.checkpoints = checkpoints;
         self
     }
 

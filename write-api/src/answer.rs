@@ -1,7 +1,7 @@
 //! What a command that had effect is answered with: the resource, its version, and the receipt.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::LOCATION;
+use actix_web::http::header::{LINK, LOCATION};
 use daybook_domain::Timestamp;
 use daybook_http_kit::idempotency::IDEMPOTENCY_REPLAYED;
 use daybook_http_kit::{API_PREFIX, if_match, with_position};
@@ -58,8 +58,8 @@ pub fn time(micros: i64) -> String {
     Timestamp::from_micros(micros).map(|time| time.to_string()).unwrap_or_default()
 }
 
-/// 201 with `Location` where something came to be, else 200; with `ETag`, `Daybook-Position` and, on a repeat,
-/// `Idempotency-Replayed`. `collection` is for example `/transactions`.
+/// 201 with `Location` where something came to be, else 200; with `ETag`, `Daybook-Position`, `Link` to the proof of the
+/// receipt and, on a repeat, `Idempotency-Replayed`. `collection` is for example `/transactions`.
 pub fn respond<A>(outcome: &Outcome<A>, collection: &str, body: &impl Serialize) -> HttpResponse {
     let is_new = outcome.created && !outcome.unchanged;
     let mut answer = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
@@ -70,7 +70,13 @@ pub fn respond<A>(outcome: &Outcome<A>, collection: &str, body: &impl Serialize)
         answer.insert_header((IDEMPOTENCY_REPLAYED, "true"));
     }
     answer.insert_header(if_match::entity_tag(outcome.version));
+    answer.insert_header((LINK, proof_link(&outcome.receipt)));
     with_position(answer.json(body), Some(outcome.receipt.position))
+}
+
+/// Where the receipt's entry is proved, once a checkpoint covers it (RFC 8288).
+fn proof_link(receipt: &Receipt) -> String {
+    format!("<{API_PREFIX}/ledgers/{}/proofs/{}.tlog-proof>; rel=\"proof\"", receipt.ledger_id, receipt.position)
 }
 
 /// An id as one segment of a path: everything but unreserved characters percent-encoded (RFC 3986).
@@ -88,7 +94,15 @@ pub fn path_segment(id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use daybook_ledger::{Hash, LedgerId};
+
     use super::*;
+
+    #[test]
+    fn receipt_leads_to_its_proof() {
+        let receipt = Receipt { ledger_id: LedgerId::main(), position: 42, hash: Hash([0; 32]) };
+        assert_eq!(proof_link(&receipt), r#"</v1/ledgers/main/proofs/42.tlog-proof>; rel="proof""#);
+    }
 
     #[test]
     fn ids_become_one_segment_each() {

@@ -3,6 +3,8 @@
 use daybook_http_kit::openapi::add_security;
 use daybook_http_kit::{FieldError, Problem};
 use utoipa::OpenApi;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::answer::{ReceiptView, Recorded};
@@ -60,7 +62,35 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     add_security(&mut document);
     allow_other_names(&mut document);
+    link_to_proofs(&mut document);
     document
+}
+
+/// Requests with several commands: their receipts are in the lines of the answer, and no header leads to all of them.
+const SEVERAL_RECEIPTS: [&str; 2] = ["/batch", "/bulk"];
+
+/// Every answer with one receipt says where it is proved.
+fn link_to_proofs(document: &mut utoipa::openapi::OpenApi) {
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .examples([serde_json::json!("</v1/ledgers/main/proofs/42.tlog-proof>; rel=\"proof\"")])
+        .build();
+    let header = HeaderBuilder::new()
+        .schema(Some(schema))
+        .description(Some("Where the receipt is proved, as soon as a checkpoint covers it"))
+        .build();
+    for (path, item) in &mut document.paths.paths {
+        if SEVERAL_RECEIPTS.iter().any(|part| path.contains(part)) {
+            continue;
+        }
+        for operation in [&mut item.post, &mut item.put, &mut item.patch].into_iter().flatten() {
+            for (status, response) in &mut operation.responses.responses {
+                if let (true, RefOr::T(response)) = (status.starts_with('2'), response) {
+                    response.headers.insert("Link".to_owned(), RefOr::T(header.clone()));
+                }
+            }
+        }
+    }
 }
 
 /// Members of bodies that are also taken under other names (`#[serde(alias)]`): schema, name, other names.

@@ -8,6 +8,8 @@
 )]
 
 mod audit;
+mod bundles;
+mod checkpoints;
 mod document;
 mod figures;
 mod hostile;
@@ -15,5 +17,7 @@ mod incidents;
 mod ledger;
 mod live;
 mod operations;
+mod proofs;
+mod tiles;
 mod transactions;
 mod world;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 
-use daybook_query_api::{ProjectionControl, ProjectorState, ProjectorStatus, RebuildRefused};
+use daybook_ledger::checkpoint::Checkpointer;
+use daybook_ledger::keys::{KeyRing, KeyRingOptions, SigningKeySource};
+use daybook_ledger::sequencer::Unobserved;
+use daybook_query_api::{Checkpoints, ProjectionControl, ProjectorState, ProjectorStatus, RebuildRefused};
 use serde_json::json;
 
 use crate::world::World;
@@ -78,6 +81,36 @@ async fn ready_names_every_projector_and_its_lag() {
     assert!(behind.header("retry-after").is_some());
     world.catch_up().await;
     assert_eq!(world.send("GET", "/health/ready", &[]).await.status, 200);
+}
+
+#[actix_web::test]
+async fn process_that_cannot_sign_is_degraded_and_goes_on_answering() {
+    let mut world = World::new().await;
+    world.ten().await;
+    let folder = tempfile::tempdir().unwrap();
+    let options = KeyRingOptions {
+        folder: folder.path().to_owned(),
+        origin: "example.com/main".to_owned(),
+        source: SigningKeySource::Folder,
+        ed25519: false,
+        overlap_micros: 0,
+    };
+    let keys = KeyRing::open(options, 0).unwrap();
+    let mut signer =
+        Checkpointer::open(world.ledger.clone(), keys, Arc::new(|| 0), Arc::new(Unobserved)).await.unwrap();
+    let checkpoints = Checkpoints { status: Some(signer.status()), ..Checkpoints::default() };
+    world.state = world.state.clone().with_checkpoints(checkpoints);
+    signer.sign().await.unwrap();
+    world.catch_up().await;
+    let ready = world.send("GET", "/health/ready", &[]).await;
+    assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("ready")), "{}", ready.text());
+    assert!(ready.text().contains("the latest covers 12 entries"), "{}", ready.text());
+    std::fs::write(folder.path().join("last-checkpoint-main.txt"), "damaged").unwrap();
+    assert!(signer.sign().await.is_err());
+    let degraded = world.send("GET", "/health/ready", &[]).await;
+    assert_eq!((degraded.status, &degraded.json()["status"]), (200, &json!("degraded")), "{}", degraded.text());
+    let folder = folder.path().display().to_string();
+    assert!(degraded.text().contains("refused") && !degraded.text().contains(&folder), "{}", degraded.text());
 }
 
 #[actix_web::test]

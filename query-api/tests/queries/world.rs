@@ -13,13 +13,15 @@ use daybook_domain::text::{IncidentId, Line, ShortName, TransactionId};
 use daybook_domain::transaction::{Record, TransactionStatus};
 use daybook_domain::{Incident, IncidentCommand, Meta, Money, Timestamp, Transaction, TransactionCommand};
 use daybook_http_kit::{HttpKit, IdentityConfig, RouteTable, Telemetry, app};
+use daybook_ledger::checkpoint::Checkpointer;
 use daybook_ledger::commands::{CommandContext, Commands};
 use daybook_ledger::cqrs::StreamPolicy;
+use daybook_ledger::keys::{KeyRing, KeyRingOptions, SigningKeySource};
 use daybook_ledger::sequencer::Unobserved;
 use daybook_ledger::store::sqlite::SqliteStore;
 use daybook_ledger::{Actor, Ledger, LedgerId};
 use daybook_projections::Projections;
-use daybook_query_api::QueryState;
+use daybook_query_api::{Checkpoints, QueryState};
 use daybook_read_models::ReadDb;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -27,6 +29,9 @@ use tokio::sync::watch;
 
 /// 2026-11-21T10:00:00Z, when the world's clock starts; it moves a second with each commit.
 pub const STARTED_US: i64 = 1_795_255_200_000_000;
+
+/// An administrator, under development authentication.
+pub const ADMIN: [(&str, &str); 2] = [("x-user-email", "admin@example.com"), ("x-user-role", "admin")];
 
 pub struct World {
     pub ledger: Ledger,
@@ -82,6 +87,37 @@ impl World {
             shutdown,
             _folder: folder,
         }
+    }
+
+    /// A world whose process signs checkpoints when asked to.
+    pub async fn signing() -> Self {
+        let mut world = Self::new().await;
+        let folder = tempfile::tempdir().unwrap();
+        let options = KeyRingOptions {
+            folder: folder.path().to_owned(),
+            origin: "example.com/main".to_owned(),
+            source: SigningKeySource::Folder,
+            ed25519: false,
+            overlap_micros: 0,
+        };
+        let keys = KeyRing::open(options, STARTED_US).unwrap();
+        let clock = Arc::new(|| STARTED_US);
+        let signer = Checkpointer::open(world.ledger.clone(), keys, clock, Arc::new(Unobserved)).await.unwrap();
+        let checkpoints = Checkpoints { requests: Some(signer.requests()), ..Checkpoints::default() };
+        world.state = world.state.clone().with_checkpoints(checkpoints);
+        let stopping = world.shutdown.subscribe();
+        tokio::spawn(async move {
+            signer.run(Duration::ZERO, stopping).await;
+            drop(folder);
+        });
+        world
+    }
+
+    /// Has a checkpoint signed; answers it.
+    pub async fn sign(&self) -> Value {
+        let answer = self.send("POST", "/v1/ledgers/main/checkpoints", &ADMIN).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
     }
 
     /// Folds what has been recorded.
