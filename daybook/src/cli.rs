@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{adopt, demo, import, load_test, projections, replay, seed, serve, verify};
-use crate::settings::StoreOptions;
+use crate::commands::{
+    adopt, anchor, bundle, checkpoint, demo, import, keys, load_test, projections, prove, replay, seed, serve, verify,
+};
+use crate::settings::{SigningOptions, StoreOptions};
 
 const EXAMPLES: &str = "\
 Getting started:
@@ -16,8 +18,8 @@ Getting started:
 
 Commands find a running server through the data folder (--data), and use its token from there.
 
-Exit codes: 0 done; 1 a check failed (verify, projections check) or rows were refused
-(import); 2 the command could not run.
+Exit codes: 0 done; 1 a check failed (verify, projections check, a ledger that does not
+extend the checkpoint signed last) or rows were refused (import); 2 the command could not run.
 
 Settings come from flags, else from the environment (DAYBOOK_...), else from
 <DIR>/daybook.toml, else from defaults: see docs/configuration.md.";
@@ -40,6 +42,8 @@ pub struct Cli {
 pub struct GlobalOptions {
     #[command(flatten)]
     pub store: StoreOptions,
+    #[command(flatten)]
+    pub signing: SigningOptions,
     /// Configuration file [default: <DIR>/daybook.toml, if it is there]
     #[arg(long, global = true, value_name = "FILE", env = "DAYBOOK_CONFIG", help_heading = "Store")]
     pub config: Option<PathBuf>,
@@ -57,6 +61,12 @@ pub enum Command {
     Seed(seed::Arguments),
     Replay(replay::Arguments),
     Verify(verify::Arguments),
+    Checkpoint(checkpoint::Arguments),
+    Prove(prove::Arguments),
+    Bundle(bundle::Arguments),
+    Anchor(anchor::Arguments),
+    #[command(subcommand)]
+    Keys(keys::Arguments),
     #[command(subcommand)]
     Projections(projections::Arguments),
     /// Show the ledgers, how far projectors and reactors are, and the running server

@@ -46,6 +46,11 @@ fn main() -> ExitCode {
         Ok(Ok(Outcome::Good)) => ExitCode::SUCCESS,
         Ok(Ok(Outcome::CheckFailed)) => ExitCode::FAILURE,
         Ok(Err(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        // The program could run very well: it looked, and what it found is wrong.
+        Ok(Err(error)) if runtime::signing::is_refusal(&error) => {
+            output::error(&error);
+            ExitCode::FAILURE
+        }
         Ok(Err(error)) => {
             output::error(&error);
             ExitCode::from(CANNOT_RUN)

@@ -3,8 +3,12 @@
 //! The same structs are read from all of them: clap reads flags and environment, serde the file. `docs/configuration.md`
 //! lists every value.
 
+pub mod outside;
+pub mod signing;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::{ArgAction, Args, ValueEnum};
@@ -13,6 +17,8 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use crate::runtime::roles::Roles;
+pub use outside::{OutsideOptions, OutsideSettings};
+pub use signing::{SigningOptions, SigningSettings};
 
 /// Where data is unless said otherwise.
 const DEFAULT_DATA: &str = "daybook-data";
@@ -26,6 +32,10 @@ const FILE_NAME: &str = "daybook.toml";
 const MIN_TOKEN_BYTES: usize = 16;
 /// Most worker threads of the HTTP server.
 const MAX_WORKERS: usize = 256;
+/// Seconds between checkpoints while something is written, unless said otherwise.
+const DEFAULT_CHECKPOINT_INTERVAL: u64 = 10;
+/// Most seconds between checkpoints: a day.
+const MAX_CHECKPOINT_INTERVAL: u64 = 86_400;
 
 /// Which store. Every command takes these.
 #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
@@ -97,6 +107,9 @@ pub struct ServerOptions {
     /// Threads that answer HTTP requests [default: one a processor]
     #[arg(long, value_name = "N", env = "DAYBOOK_WORKERS")]
     pub workers: Option<usize>,
+    /// Sign a checkpoint every so many seconds while something is written; 0 signs only on request [default: 10]
+    #[arg(long = "checkpoint-interval", value_name = "SECONDS", env = "DAYBOOK_CHECKPOINT_INTERVAL")]
+    pub checkpoint_interval_seconds: Option<u64>,
 }
 
 /// A decimal from a TOML string or whole number. Not from a float: 0.1 is none.
@@ -121,6 +134,10 @@ pub struct FileOptions {
     store: StoreOptions,
     #[serde(flatten)]
     server: ServerOptions,
+    #[serde(flatten)]
+    signing: SigningOptions,
+    #[serde(flatten)]
+    outside: OutsideOptions,
     /// Everything else is a mistake, and not silently ignored.
     #[serde(flatten)]
     unknown: BTreeMap<String, toml::Value>,
@@ -153,12 +170,20 @@ pub struct Settings {
     pub named_ledger: Option<LedgerId>,
     /// Results as JSON.
     pub json: bool,
+    /// Who signs checkpoints.
+    pub signing: SigningSettings,
     file: ServerOptions,
+    outside: OutsideOptions,
 }
 
 impl Settings {
     /// From flags and environment (`options`), and the file: the named one, else the data folder's where there is one.
-    pub fn resolve(options: StoreOptions, config: Option<&Path>, json: bool) -> anyhow::Result<Self> {
+    pub fn resolve(
+        options: StoreOptions,
+        signing: SigningOptions,
+        config: Option<&Path>,
+        json: bool,
+    ) -> anyhow::Result<Self> {
         let folder = options.data.clone().unwrap_or_else(|| DEFAULT_DATA.into());
         let file = match config {
             Some(path) => FileOptions::read(path)?,
@@ -167,17 +192,32 @@ impl Settings {
                 _ => FileOptions::default(),
             },
         };
-        Ok(Self::merge(options, file, json))
+        let given = std::env::var(signing::SIGNING_KEY_VARIABLE).ok();
+        Self::merge(options, signing, given, file, json)
     }
 
-    fn merge(options: StoreOptions, file: FileOptions, json: bool) -> Self {
-        Self {
-            data: options.data.or(file.store.data).unwrap_or_else(|| DEFAULT_DATA.into()),
+    fn merge(
+        options: StoreOptions,
+        signing: SigningOptions,
+        given_key: Option<String>,
+        file: FileOptions,
+        json: bool,
+    ) -> anyhow::Result<Self> {
+        let data = options.data.or(file.store.data).unwrap_or_else(|| DEFAULT_DATA.into());
+        Ok(Self {
+            signing: SigningSettings::resolve(signing, given_key, file.signing, &data)?,
+            data,
             database_url: options.database_url.or(file.store.database_url).filter(|url| !url.is_empty()),
             named_ledger: options.ledger.or(file.store.ledger),
             json,
             file: file.server,
-        }
+            outside: file.outside,
+        })
+    }
+
+    /// Who outside is asked: from flags and environment (`options`), and the file.
+    pub fn outside(&self, options: OutsideOptions) -> anyhow::Result<OutsideSettings> {
+        OutsideSettings::resolve(options, self.outside.clone())
     }
 
     /// The ledger to work on.
@@ -210,11 +250,15 @@ pub struct ServerSettings {
     pub log: LogFormat,
     /// HTTP threads.
     pub workers: usize,
+    /// Time between checkpoints; zero where they are signed on request only.
+    pub checkpoint_interval: Duration,
+    /// Who outside is shown the checkpoints.
+    pub outside: OutsideSettings,
 }
 
 impl ServerSettings {
     /// From flags and environment (`options`) over the file in `settings`.
-    pub fn resolve(options: ServerOptions, settings: &Settings) -> anyhow::Result<Self> {
+    pub fn resolve(options: ServerOptions, outside: OutsideOptions, settings: &Settings) -> anyhow::Result<Self> {
         let file = settings.file.clone();
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         let resolved = Self {
@@ -229,6 +273,13 @@ impl ServerSettings {
                 .unwrap_or(DEFAULT_THRESHOLD),
             log: options.log.or(file.log).unwrap_or_default(),
             workers: options.workers.or(file.workers).unwrap_or(processors),
+            checkpoint_interval: Duration::from_secs(
+                options
+                    .checkpoint_interval_seconds
+                    .or(file.checkpoint_interval_seconds)
+                    .unwrap_or(DEFAULT_CHECKPOINT_INTERVAL),
+            ),
+            outside: settings.outside(outside)?,
         };
         resolved.check()?;
         Ok(resolved)
@@ -239,6 +290,10 @@ impl ServerSettings {
         ensure!(
             !self.large_transaction_threshold.is_sign_negative(),
             "large_transaction_threshold must not be negative"
+        );
+        ensure!(
+            self.checkpoint_interval <= Duration::from_secs(MAX_CHECKPOINT_INTERVAL),
+            "checkpoint_interval_seconds must be at most {MAX_CHECKPOINT_INTERVAL}"
         );
         if let Some(token) = &self.operator_token {
             ensure!(
@@ -260,17 +315,22 @@ mod tests {
         FileOptions::parse(text).unwrap()
     }
 
+    fn merge(options: StoreOptions, file: FileOptions) -> Settings {
+        Settings::merge(options, SigningOptions::default(), None, file, false).unwrap()
+    }
+
     fn server(options: ServerOptions, text: &str) -> anyhow::Result<ServerSettings> {
-        ServerSettings::resolve(options, &Settings::merge(StoreOptions::default(), file(text), false))
+        ServerSettings::resolve(options, OutsideOptions::default(), &merge(StoreOptions::default(), file(text)))
     }
 
     #[test]
     fn defaults_hold_where_nothing_is_said() {
-        let settings = Settings::merge(StoreOptions::default(), FileOptions::default(), false);
+        let settings = merge(StoreOptions::default(), FileOptions::default());
         assert_eq!((settings.data.to_str(), settings.ledger().as_str()), (Some("daybook-data"), "main"));
-        let server = ServerSettings::resolve(ServerOptions::default(), &settings).unwrap();
+        let server = ServerSettings::resolve(ServerOptions::default(), OutsideOptions::default(), &settings).unwrap();
         assert_eq!((server.listen.as_str(), server.dev_auth), ("127.0.0.1:8080", false));
         assert_eq!(server.large_transaction_threshold, Decimal::from(100_000));
+        assert_eq!(server.checkpoint_interval, Duration::from_secs(10));
     }
 
     #[test]
@@ -288,12 +348,15 @@ mod tests {
 
     #[test]
     fn store_options_follow_the_same_order() {
-        let text = "data = \"/srv/a\"\ndatabase_url = \"postgres://file\"\nledger = \"filed\"";
+        let text =
+            "data = \"/srv/a\"\ndatabase_url = \"postgres://file\"\nledger = \"filed\"\norigin = \"example.com\"";
         let options = StoreOptions { data: Some("/srv/b".into()), ..StoreOptions::default() };
-        let settings = Settings::merge(options, file(text), false);
+        let settings = merge(options, file(text));
         assert_eq!(settings.data, PathBuf::from("/srv/b"));
         assert_eq!(settings.database_url.as_deref(), Some("postgres://file"));
         assert_eq!(settings.ledger().as_str(), "filed");
+        assert_eq!(settings.signing.origin_of(&settings.ledger()), "example.com/filed");
+        assert_eq!(settings.signing.keys, PathBuf::from("/srv/b/keys"));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::Args;
 use daybook_auditor::VerifyOptions;
+use daybook_ledger::StoredCheckpoint;
+use daybook_ledger::checkpoint::LastCheckpoint;
 use daybook_read_models::{positions, stats};
 use rust_decimal::Decimal;
 
@@ -22,7 +24,7 @@ use crate::runtime::server::Running;
 use crate::runtime::store::Location;
 use crate::runtime::{logging, signals, token};
 use crate::seed::Seed;
-use crate::settings::{LogFormat, ServerOptions, ServerSettings, Settings};
+use crate::settings::{LogFormat, OutsideOptions, ServerOptions, ServerSettings, Settings};
 
 /// Published card transactions, where a checkout has them beside it.
 const PUBLISHED: &str = "../shared/data/fdh/transactions_2018-06-01_2018-07-31.csv.gz";
@@ -114,7 +116,7 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ou
     if options.listen.is_none() {
         options.listen = free_port_if_taken(settings);
     }
-    let server = ServerSettings::resolve(options, settings)?;
+    let server = ServerSettings::resolve(options, OutsideOptions::default(), settings)?;
     if !(server.roles.write && server.roles.project && server.roles.react) {
         bail!("the demonstration needs the roles write, project and react");
     }
@@ -149,7 +151,7 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ou
 
 /// The default port may be taken; a demonstration does not insist on it.
 fn free_port_if_taken(settings: &Settings) -> Option<String> {
-    let resolved = ServerSettings::resolve(ServerOptions::default(), settings).ok()?;
+    let resolved = ServerSettings::resolve(ServerOptions::default(), OutsideOptions::default(), settings).ok()?;
     match TcpListener::bind(&resolved.listen) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Some("127.0.0.1:0".to_owned()),
         _ => None,
@@ -172,7 +174,14 @@ async fn show(
     ))?;
     catch_up(settings, running).await?;
     steps.say("read tables and rules have seen everything")?;
-    let shown = figures(settings, running).await?;
+    let checkpoint = match &running.signing {
+        Some(signing) => Some(signing.requests.checkpoint().await.context("no checkpoint could be signed")?),
+        None => None,
+    };
+    if let Some(checkpoint) = &checkpoint {
+        steps.say(format!("signed a checkpoint of all {} entries", output::count(checkpoint.size)))?;
+    }
+    let shown = figures(settings, running, checkpoint.as_ref()).await?;
     steps.say("verifying: every hash, link, digest, version, the head and the tree")?;
     let verified = verify(settings, steps).await?;
     if settings.json {
@@ -281,7 +290,11 @@ async fn catch_up(settings: &Settings, running: &Running) -> anyhow::Result<()> 
 }
 
 /// Shows what is in the ledger; answers the same as JSON.
-async fn figures(settings: &Settings, running: &Running) -> anyhow::Result<serde_json::Value> {
+async fn figures(
+    settings: &Settings,
+    running: &Running,
+    checkpoint: Option<&StoredCheckpoint>,
+) -> anyhow::Result<serde_json::Value> {
     let ledger = settings.ledger();
     let (db, all) = (&running.read_tables, stats::Range::default());
     let transactions = stats::transactions(db, ledger.as_str(), all).await?;
@@ -293,6 +306,11 @@ async fn figures(settings: &Settings, running: &Running) -> anyhow::Result<serde
             "incidents": incidents.count,
             "entries": head.size,
             "hash": head.hash,
+            "checkpoint": checkpoint.map(|checkpoint| serde_json::json!({
+                "size": checkpoint.size,
+                "root": checkpoint.root,
+                "note": checkpoint.note,
+            })),
         }));
     }
     output::line("")?;
@@ -309,6 +327,11 @@ async fn figures(settings: &Settings, running: &Running) -> anyhow::Result<serde
     }
     output::line(format!("ledger        {} entries", output::count(head.size)))?;
     output::line(format!("hash          {}", head.hash))?;
+    if let Some(checkpoint) = checkpoint {
+        let signed = LastCheckpoint::of(checkpoint);
+        let (size, keys) = (output::count(signed.size), signed.key_ids.join(", "));
+        output::line(format!("checkpoint    {size} entries, signed by key {keys}"))?;
+    }
     output::line("")?;
     Ok(serde_json::Value::Null)
 }

@@ -1,11 +1,16 @@
 //! The subcommands, one a file.
 
 pub mod adopt;
+pub mod anchor;
+pub mod bundle;
+pub mod checkpoint;
 pub mod demo;
 pub mod import;
+pub mod keys;
 pub mod load_test;
 pub mod openapi;
 pub mod projections;
+pub mod prove;
 pub mod replay;
 pub mod seed;
 pub mod serve;
@@ -33,7 +38,8 @@ impl Outcome {
 
 /// Carries out what the command line says.
 pub async fn run(cli: Cli) -> anyhow::Result<Outcome> {
-    let settings = Settings::resolve(cli.global.store, cli.global.config.as_deref(), cli.global.json)?;
+    let settings =
+        Settings::resolve(cli.global.store, cli.global.signing, cli.global.config.as_deref(), cli.global.json)?;
     match cli.command {
         Command::Demo(arguments) => demo::run(&settings, arguments).await,
         Command::Serve(arguments) => serve::run(&settings, arguments).await,
@@ -41,6 +47,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Seed(arguments) => seed::run(&settings, arguments).await,
         Command::Replay(arguments) => replay::run(&settings, arguments).await,
         Command::Verify(arguments) => verify::run(&settings, arguments).await,
+        Command::Checkpoint(arguments) => checkpoint::run(&settings, arguments).await,
+        Command::Prove(arguments) => prove::run(&settings, arguments).await,
+        Command::Bundle(arguments) => bundle::run(&settings, arguments).await,
+        Command::Anchor(arguments) => anchor::run(&settings, arguments).await,
+        Command::Keys(arguments) => keys::run(&settings, arguments),
         Command::Projections(arguments) => projections::run(&settings, arguments).await,
         Command::Status => status::run(&settings).await,
         Command::Openapi => openapi::run(),

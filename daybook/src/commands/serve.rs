@@ -9,7 +9,7 @@ use crate::output;
 use crate::runtime::server::Running;
 use crate::runtime::store::Location;
 use crate::runtime::{logging, signals, token};
-use crate::settings::{ServerOptions, ServerSettings, Settings};
+use crate::settings::{OutsideOptions, ServerOptions, ServerSettings, Settings};
 
 /// What is logged unless `RUST_LOG` says otherwise.
 const LOG_FILTER: &str = "info,sqlx=warn,sqlx::pool=error,actix_server=warn,mio=warn,h2=warn";
@@ -31,11 +31,13 @@ const LOG_FILTER: &str = "info,sqlx=warn,sqlx::pool=error,actix_server=warn,mio=
 pub struct Arguments {
     #[command(flatten)]
     server: ServerOptions,
+    #[command(flatten)]
+    outside: OutsideOptions,
 }
 
 /// Runs the server.
 pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Outcome> {
-    let server = ServerSettings::resolve(arguments.server, settings)?;
+    let server = ServerSettings::resolve(arguments.server, arguments.outside, settings)?;
     logging::start(server.log, LOG_FILTER);
     let mut running = Running::start(settings, &server).await?;
     banner(settings, &server, &running).await?;

@@ -1,8 +1,11 @@
 //! `daybook status`: what is there, how far everything is, and whether a server runs.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
+use daybook_ledger::checkpoint::LastCheckpoint;
+use daybook_ledger::{LedgerId, LedgerReader, Store};
 use daybook_projections::status_from_db;
 use daybook_query_api::time::rfc3339;
 use serde::Serialize;
@@ -11,6 +14,7 @@ use serde_json::{Value, json};
 use crate::commands::{Outcome, projections};
 use crate::output;
 use crate::runtime::discovery::{self, ServerDescription};
+use crate::runtime::signing;
 use crate::runtime::store::Location;
 use crate::settings::Settings;
 
@@ -33,11 +37,13 @@ struct FileSize {
     bytes: u64,
 }
 
-/// Shows it. Exit code 1 where a projector or reactor stands still.
+/// Shows it. Exit code 1 where a projector or reactor stands still, or a ledger does not extend the checkpoint signed last.
 pub async fn run(settings: &Settings) -> anyhow::Result<Outcome> {
     let status = look(settings).await?;
     let stands_still = |item: &Value| item.get("error").is_some_and(|error| !error.is_null());
-    let good = !status.projectors.iter().chain(&status.reactors).any(stands_still);
+    let is_refused = |ledger: &Value| ledger.pointer("/checkpoint/refused").is_some_and(|refused| !refused.is_null());
+    let good =
+        !status.projectors.iter().chain(&status.reactors).any(stands_still) && !status.ledgers.iter().any(is_refused);
     if settings.json {
         output::json(&status)?;
     } else {
@@ -74,6 +80,7 @@ async fn look(settings: &Settings) -> anyhow::Result<Status> {
             "hash": head.hash,
             "root": head.root,
             "recorded_at": rfc3339(head.recorded_at),
+            "checkpoint": checkpoint(settings, &store, ledger).await?,
         }));
     }
     let reactors = match &read_tables {
@@ -110,6 +117,25 @@ async fn look(settings: &Settings) -> anyhow::Result<Status> {
     })
 }
 
+/// The latest checkpoint in the store, and whether the ledger extends the one remembered beside the keys.
+async fn checkpoint(settings: &Settings, store: &Arc<dyn Store>, ledger: LedgerId) -> anyhow::Result<Value> {
+    let latest = store.latest_checkpoint(&ledger).await.context("the checkpoints cannot be read")?;
+    let reader = LedgerReader::open(Arc::clone(store), ledger).await.context("cannot read the ledger")?;
+    let remembered = signing::remembered(settings, &reader).await?;
+    if latest.is_none() && remembered.is_none() {
+        return Ok(Value::Null);
+    }
+    let latest = latest.as_ref().map(LastCheckpoint::of);
+    Ok(json!({
+        "size": latest.as_ref().map(|latest| latest.size),
+        "root": latest.as_ref().map(|latest| latest.root),
+        "signed_at": latest.as_ref().map(|latest| rfc3339(latest.signed_at)),
+        "key_ids": latest.as_ref().map(|latest| latest.key_ids.clone()),
+        "remembered_size": remembered.as_ref().map(|(size, _)| *size),
+        "refused": remembered.and_then(|(_, refused)| refused),
+    }))
+}
+
 fn files(location: &Location) -> Vec<FileSize> {
     [location.ledger_file(), location.read_file()]
         .into_iter()
@@ -123,6 +149,23 @@ fn files(location: &Location) -> Vec<FileSize> {
             Some(FileSize { file: file.display().to_string(), bytes })
         })
         .collect()
+}
+
+fn print_checkpoint(checkpoint: &Value) -> anyhow::Result<()> {
+    let text = |name: &str| checkpoint.get(name).and_then(Value::as_str);
+    match checkpoint.get("size").and_then(Value::as_u64) {
+        Some(size) => {
+            let keys = checkpoint.get("key_ids").and_then(Value::as_array).into_iter().flatten();
+            let keys: Vec<&str> = keys.filter_map(Value::as_str).collect();
+            let at = text("signed_at").unwrap_or("-");
+            output::line(format!("signed   {} entries at {at} by {}", output::count(size), keys.join(", ")))?;
+        }
+        None => output::line("signed   no checkpoint in the store")?,
+    }
+    match text("refused") {
+        Some(refused) => output::line(format!("{}  {refused}", output::bold("REFUSED"))),
+        None => Ok(()),
+    }
 }
 
 fn print(status: &Status) -> anyhow::Result<()> {
@@ -151,6 +194,7 @@ fn print(status: &Status) -> anyhow::Result<()> {
             text("hash"),
             text("root")
         ))?;
+        print_checkpoint(ledger.get("checkpoint").unwrap_or(&Value::Null))?;
     }
     if status.ledgers.is_empty() {
         output::line("ledger   none has entries yet")?;

@@ -2,6 +2,8 @@
 //! straight into the store, in constant memory.
 
 pub mod errors;
+#[cfg(test)]
+mod fuzz;
 pub mod mapping;
 pub mod pump;
 pub mod resume;

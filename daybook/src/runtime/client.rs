@@ -26,8 +26,8 @@ impl Client {
     /// A client of the server at `base`.
     pub fn new(base: &str, token: Option<String>) -> anyhow::Result<Self> {
         let base = base.trim_end_matches('/');
-        if !base.starts_with("http://") {
-            bail!("{base:?} is not an http:// URL (for TLS, talk to the server through a proxy on this machine)");
+        if !base.starts_with("http://") && !base.starts_with("https://") {
+            bail!("{base:?} is not an http:// or https:// URL");
         }
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT)

@@ -3,9 +3,11 @@
 pub mod client;
 pub mod discovery;
 pub mod logging;
+pub mod outside;
 pub mod projections;
 pub mod roles;
 pub mod server;
 pub mod signals;
+pub mod signing;
 pub mod store;
 pub mod token;

@@ -12,9 +12,10 @@ use anyhow::{Context, bail, ensure};
 use daybook_domain::rules::LargeTransactionRule;
 use daybook_http_kit::{HttpKit, IdentityConfig, RouteTable, Secret, Telemetry, app};
 use daybook_ledger::sequencer::system_clock;
+use daybook_ledger::writing::store_failed;
 use daybook_ledger::{Ledger, LedgerReader};
 use daybook_projections::Projections;
-use daybook_query_api::{QueryState, docs};
+use daybook_query_api::{Checkpoints, QueryState, docs};
 use daybook_reactors::{LargeTransactions, Reactors};
 use daybook_read_models::ReadDb;
 use daybook_write_api::WriteState;
@@ -23,8 +24,10 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::commands::openapi;
 use crate::runtime::discovery::{Announcement, FolderLock, ServerDescription};
+use crate::runtime::outside;
 use crate::runtime::projections::Control;
 use crate::runtime::roles::Roles;
+use crate::runtime::signing::Signing;
 use crate::runtime::store::{self, Location};
 use crate::runtime::token;
 use crate::settings::{ServerSettings, Settings};
@@ -39,6 +42,8 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const DRAIN_SECONDS: u64 = 15;
 /// Projectors and reactors have this long to finish their batch at shutdown.
 const WORKER_PATIENCE: Duration = Duration::from_secs(15);
+/// Requests under way have this long when the store has failed: they are refused at once.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Connections of one worker.
 const MAX_CONNECTIONS: usize = 10_000;
 
@@ -54,6 +59,8 @@ pub struct Running {
     pub read_tables: ReadDb,
     /// True where the operator's token is in the data folder's file.
     pub token_in_file: bool,
+    /// Signs checkpoints, where this process has the role `write`.
+    pub signing: Option<Signing>,
     ledger_file: Option<PathBuf>,
     shutdown: watch::Sender<bool>,
     workers: JoinSet<()>,
@@ -78,11 +85,28 @@ impl Running {
         let location = Location::of(settings);
         let telemetry = Telemetry::new().context("the metrics cannot be set up")?;
         let (reader, writing) = open_ledger(settings, &location, server.roles, &telemetry).await?;
+        // A ledger that is not what was signed is refused before anything is made of it.
+        let signing = match &writing {
+            Some((ledger, _)) if server.roles.write => {
+                let interval = server.checkpoint_interval;
+                Some(Signing::start(settings, interval, ledger.clone(), system_clock(), &telemetry).await?)
+            }
+            _ => None,
+        };
+        let ledger = writing.as_ref().map(|(ledger, _)| ledger.clone());
+        let writing = writing.map(|(_, commands)| commands);
         let read_tables = location.open_read_tables().await?;
         let (shutdown, stopping) = watch::channel(false);
         let mut workers = JoinSet::new();
 
         let mut queries = QueryState::new(read_tables.clone(), reader.clone(), stopping.clone());
+        if let Some(signing) = &signing {
+            queries = queries.with_checkpoints(Checkpoints {
+                requests: Some(signing.requests.clone()),
+                status: Some(signing.status.clone()),
+                interval: server.checkpoint_interval,
+            });
+        }
         // Whichever process is first makes the tables, so that no query meets a table that is not there.
         let projections = Projections::new(read_tables.clone(), reader.clone(), daybook_projections::all());
         projections.prepare().await.context("the read tables cannot be made")?;
@@ -102,6 +126,12 @@ impl Running {
                     tracing::error!(%error, "the reactors have stopped");
                 }
             });
+        }
+
+        if let (true, Some(ledger)) = (server.roles.react, &ledger) {
+            for schedule in outside::schedules(&server.outside, ledger, &read_tables, &telemetry).await? {
+                workers.spawn(schedule.run(stopping.clone()));
+            }
         }
 
         let document = openapi::document();
@@ -151,6 +181,7 @@ impl Running {
             writing,
             read_tables,
             token_in_file,
+            signing,
             ledger_file: location.ledger_file().filter(|_| server.roles.appends()),
             shutdown,
             workers,
@@ -161,13 +192,27 @@ impl Running {
         })
     }
 
-    /// Waits until the server ends by itself, which it only does when it fails.
+    /// Waits until the server ends by itself, which it only does when it fails: the server, or the ledger's store.
     pub async fn ended(&mut self) -> anyhow::Result<()> {
-        match (&mut self.serving).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error).context("the HTTP server has failed"),
-            Err(error) => Err(error).context("the HTTP server has stopped unexpectedly"),
-        }
+        let writing = self.reader.writing();
+        let store_failed = async {
+            match writing {
+                Some(status) => store_failed(status).await,
+                None => std::future::pending().await,
+            }
+        };
+        let why = tokio::select! {
+            served = &mut self.serving => return match served {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(error).context("the HTTP server has failed"),
+                Err(error) => Err(error).context("the HTTP server has stopped unexpectedly"),
+            },
+            why = store_failed => why,
+        };
+        // Nothing more is ended in order: that would write to a store which must not be written to.
+        self.shutdown.send_replace(true);
+        let _ = tokio::time::timeout(FAREWELL, self.handle.stop(true)).await;
+        bail!(why)
     }
 
     /// Takes no more connections, finishes requests under way, then stops projectors and reactors after their batch.
@@ -186,6 +231,10 @@ impl Running {
                 "a projector or reactor did not finish its batch in time; it is folded again at the next start"
             );
             self.workers.abort_all();
+        }
+        // Nobody writes any more: what was written is covered by one last checkpoint.
+        if let Some(signing) = self.signing.take() {
+            signing.stop().await;
         }
         self.read_tables.close().await;
         drop(self.writing.take());
@@ -235,7 +284,7 @@ async fn open_ledger(
     location: &Location,
     roles: Roles,
     telemetry: &Telemetry,
-) -> anyhow::Result<(LedgerReader, Option<WriteState>)> {
+) -> anyhow::Result<(LedgerReader, Option<(Ledger, WriteState)>)> {
     if !roles.appends() {
         // Processes of one database start in any order, so each brings its tables up to date. The embedded store has one
         // writing process, which is another one then.
@@ -251,7 +300,7 @@ async fn open_ledger(
     let ledger = Ledger::open(store, settings.ledger(), Arc::clone(&clock), telemetry.sequencer())
         .await
         .with_context(|| format!("cannot open the ledger {}", settings.ledger()))?;
-    Ok((ledger.reader().clone(), Some(WriteState::new(ledger, clock))))
+    Ok((ledger.reader().clone(), Some((ledger.clone(), WriteState::new(ledger, clock)))))
 }
 
 fn reactors(server: &ServerSettings, writing: &WriteState, reader: &LedgerReader, read_tables: &ReadDb) -> Reactors {
@@ -292,8 +341,9 @@ impl Services {
     }
 }
 
-/// What every process answers, whatever it does: its health, its metrics, how far the ledger and its projectors are.
-const OPERATIONAL: [&str; 11] = [
+/// What every process answers, whatever it does: its health, its metrics, how far the ledger and its projectors are, and
+/// checkpoints, which a process that only writes is asked for.
+const OPERATIONAL: [&str; 20] = [
     "/",
     "/v1/health",
     "/v1/health/live",
@@ -301,6 +351,15 @@ const OPERATIONAL: [&str; 11] = [
     "/v1/metrics",
     "/v1/ledgers",
     "/v1/ledgers/{ledger_id}/head",
+    "/v1/ledgers/{ledger_id}/checkpoint",
+    "/v1/ledgers/{ledger_id}/checkpoints",
+    "/v1/ledgers/{ledger_id}/tile/{level}/{index}",
+    "/v1/ledgers/{ledger_id}/tile/entries/{index}",
+    "/v1/ledgers/{ledger_id}/proofs/inclusion",
+    "/v1/ledgers/{ledger_id}/proofs/consistency",
+    "/v1/ledgers/{ledger_id}/proofs/{position}.tlog-proof",
+    "/v1/ledgers/{ledger_id}/keys",
+    "/v1/ledgers/{ledger_id}/bundle",
     "/v1/ledgers/{ledger_id}/entries",
     "/v1/ledgers/{ledger_id}/entries/{position}",
     "/v1/projections",
@@ -318,6 +377,7 @@ fn operational(app: &mut ServiceConfig) {
         .route("/metrics", web::get().to(health::metrics))
         .route("/ledgers", web::get().to(ledgers::list))
         .route("/ledgers/{ledger_id}/head", web::get().to(ledgers::head))
+        .configure(daybook_query_api::configure_proofs)
         .route("/ledgers/{ledger_id}/entries", web::get().to(ledgers::entries))
         .route("/ledgers/{ledger_id}/entries/{position}", web::get().to(ledgers::entry))
         .route("/projections", web::get().to(projections::list))
