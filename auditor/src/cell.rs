@@ -38,6 +38,17 @@ pub(crate) enum Cell<'a> {
     Other(&'a str),
 }
 
+impl<'a> Cell<'a> {
+    /// The bytes it borrows, where it borrows any.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Null | Self::Integer(_) | Self::Real(_) => &[],
+            Self::Text(bytes) | Self::Blob(bytes) => bytes,
+            Self::Other(name) => name.as_bytes(),
+        }
+    }
+}
+
 impl Cell<'_> {
     fn type_name(&self) -> &str {
         match self {
@@ -86,6 +97,11 @@ impl Problems {
         let separator = if self.detail.is_empty() { "" } else { "; " };
         // Writing to a string does not fail.
         let _ = write!(self.detail, "{separator}{detail}");
+    }
+
+    /// Whether nothing was noted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kind.is_none()
     }
 
     /// The kind and the detail, if there was a problem.
@@ -141,7 +157,8 @@ impl Problems {
 
     fn json<'a>(&mut self, column: &str, cell: Cell<'a>) -> Option<&'a [u8]> {
         let bytes = self.bytes(column, cell)?;
-        if std::str::from_utf8(bytes).is_err() {
+        // Most are plain ASCII, which takes less to see.
+        if !bytes.is_ascii() && std::str::from_utf8(bytes).is_err() {
             self.add(FindingKind::InvalidUtf8, format_args!("{column} is not UTF-8"));
         }
         Some(bytes)
@@ -159,12 +176,6 @@ impl Problems {
 pub(crate) struct EntryRow<'a>(pub(crate) [Cell<'a>; 16]);
 
 impl<'a> EntryRow<'a> {
-    /// `ledger_id` as stored.
-    pub(crate) fn ledger_id(&self) -> Cell<'a> {
-        let [ledger_id, ..] = self.0;
-        ledger_id
-    }
-
     /// `position` as stored.
     pub(crate) fn position(&self) -> Cell<'a> {
         let [_, position, ..] = self.0;
@@ -318,6 +329,11 @@ impl LedgerKey {
     /// The id where it is a valid one.
     pub(crate) fn valid_id(&self) -> Option<&str> {
         std::str::from_utf8(&self.bytes).ok().filter(|text| self.type_rank == 0 && is_ledger_id(text))
+    }
+
+    /// The stored text, whatever it is, where it is text.
+    pub(crate) fn text(&self) -> Option<&[u8]> {
+        (self.type_rank == 0).then_some(self.bytes.as_slice())
     }
 
     /// The stored bytes, which the genesis hash is taken over.

@@ -15,15 +15,37 @@
 use std::io;
 use std::time::Instant;
 
-use daybook_ledger::canonical::{CanonicalFields, GENESIS_TAG};
+use daybook_ledger::canonical::GENESIS_TAG;
 
+use crate::batch::{Batch, digest_of};
 use crate::cell::{Cell, Digest, EntryRow, Fields, LedgerKey, Problems};
-use crate::head::{self, HeadRow, State};
-use crate::merkle::{self, Tree};
-use crate::report::{
-    FindingKind, Findings, Integrity, LedgerReport, NotChecked, PayloadCounts, PayloadState, Time, Verdict,
-};
-use crate::streams::StreamVersions;
+use crate::hashing::{Look, canonical_fields};
+use crate::head::{HeadRow, State};
+use crate::merkle;
+use crate::own_entries::{self, Before, OwnEntries};
+use crate::report::{FindingKind, Findings, PayloadCounts, PayloadState, StoredCheckpoint};
+use crate::source::{TileRoots, VerifyOptions};
+use crate::states::States;
+use crate::stored_tiles::StoredTiles;
+use crate::streams::{Record, StreamVersions};
+use crate::tree_log::TreeLog;
+
+mod finish;
+mod links;
+
+/// What is known of a ledger before its entries are read.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) key: LedgerKey,
+    pub(crate) heads: Vec<HeadRow>,
+    /// Position of the first entry that the source holds. Beyond 0, what comes before it is not looked at, there is no
+    /// head and no tree.
+    pub(crate) from: u64,
+    /// Whether the store keeps tiles.
+    pub(crate) has_tiles: bool,
+    /// The stream that entries were picked by, so that positions have gaps.
+    pub(crate) picked: bool,
+}
 
 /// The state of verifying one ledger.
 #[derive(Debug)]
@@ -33,6 +55,8 @@ pub(crate) struct LedgerCheck {
     heads: Vec<HeadRow>,
     head_size: Option<u64>,
     findings: Findings,
+    from: u64,
+    picked: bool,
     /// The position that comes next.
     expected: u64,
     last: Last,
@@ -40,22 +64,28 @@ pub(crate) struct LedgerCheck {
     suspect: Option<u64>,
     latest_time: Option<u64>,
     first_time: Option<u64>,
-    tree: Tree,
+    tree: TreeLog,
     intact: bool,
     /// What the entries covered by the head's size come to.
     at_head: Option<State>,
+    states: States,
     beyond: Option<Beyond>,
     versions: StreamVersions,
+    own: OwnEntries,
+    tile_roots: Option<TileRoots>,
+    stored_tiles: Option<StoredTiles>,
+    checkpoints: (u64, Vec<StoredCheckpoint>),
     payloads: PayloadCounts,
     entries: u64,
     canonical: Vec<u8>,
+    threads: usize,
     started: Instant,
 }
 
 /// The row before.
 #[derive(Debug, Clone, Copy)]
 enum Last {
-    /// There is none: position 0 comes next.
+    /// There is none: the first position comes next.
     Start,
     /// Its hash was recomputed and is as stored.
     Sound { hash: Digest, recorded_at: u64 },
@@ -71,7 +101,8 @@ struct Beyond {
 }
 
 impl LedgerCheck {
-    pub(crate) fn new(key: LedgerKey, heads: Vec<HeadRow>, max_findings: usize) -> Self {
+    pub(crate) fn new(start: Start, options: &VerifyOptions, threads: usize) -> Self {
+        let Start { key, heads, from, has_tiles, picked } = start;
         let head_size = heads.first().and_then(|head| head.size);
         let mut genesis = blake3::Hasher::new();
         genesis.update(GENESIS_TAG).update(key.bytes());
@@ -79,20 +110,28 @@ impl LedgerCheck {
             genesis: *genesis.finalize().as_bytes(),
             heads,
             head_size,
-            findings: Findings::new(max_findings),
-            expected: 0,
+            findings: Findings::new(options.max_findings),
+            from,
+            picked,
+            expected: from,
             last: Last::Start,
             suspect: None,
             latest_time: None,
             first_time: None,
-            tree: Tree::default(),
+            tree: TreeLog::new(has_tiles),
             intact: true,
             at_head: None,
+            states: States::new(&options.states_at),
             beyond: None,
-            versions: StreamVersions::new(),
+            versions: StreamVersions::new(from > 0 || picked),
+            own: OwnEntries::default(),
+            tile_roots: options.tile_roots.clone(),
+            stored_tiles: has_tiles.then(StoredTiles::default),
+            checkpoints: (0, Vec::new()),
             payloads: PayloadCounts::default(),
             entries: 0,
             canonical: Vec::with_capacity(512),
+            threads,
             started: Instant::now(),
             key,
         };
@@ -100,16 +139,108 @@ impl LedgerCheck {
             let detail = format!("ledger_id {} is not allowed: [a-z0-9-]{{1,63}}", check.key.shown());
             check.findings.add(None, FindingKind::InvalidValue, detail);
         }
-        check.keep_state_at_head();
+        check.keep_states();
         check
     }
 
-    pub(crate) fn key(&self) -> &LedgerKey {
-        &self.key
+    /// Takes the next rows, hashed. An error means that a scratch file failed, never that a row is bad.
+    pub(crate) fn entries(&mut self, batch: &Batch) -> io::Result<()> {
+        let looks = &batch.checked.looks;
+        let mut index = 0;
+        while let Some(look) = looks.get(index) {
+            let rest = looks.get(index + 1..).unwrap_or_default();
+            let smooth = rest.iter().take_while(|look| **look == Look::Smooth).count();
+            let taken = match look {
+                Look::Plain | Look::Smooth => self.stretch(batch, index, 1 + smooth)?,
+                Look::Own | Look::Odd => 0,
+            };
+            if taken == 0
+                && let Some(row) = batch.row(index)
+            {
+                self.row(&EntryRow(row), batch, index)?;
+            }
+            index += taken.max(1);
+        }
+        Ok(())
     }
 
-    /// Takes the next row. An error means that the scratch file failed, never that the row is bad.
-    pub(crate) fn row(&mut self, row: &EntryRow<'_>) -> io::Result<()> {
+    /// Takes up to `rows` rows in one step: a plain one and smooth ones after it. Returns how many were taken, none
+    /// where the first one does not go on from the row before, or the row before is in doubt.
+    fn stretch(&mut self, batch: &Batch, first: usize, rows: usize) -> io::Result<usize> {
+        let Some(row) = batch.row(first).and_then(ends_of) else { return Ok(0) };
+        let Last::Sound { hash, .. } = self.last else { return Ok(0) };
+        let goes_on = row.position == self.expected
+            && row.previous_hash == hash
+            && self.suspect.is_none()
+            && self.latest_time.is_none_or(|before| before <= row.recorded_at)
+            && self.head_size.is_none_or(|size| row.position < size);
+        if !goes_on || self.picked {
+            return Ok(0);
+        }
+        // Up to the next size at which somebody wants to know the state, at most.
+        let next = self.states.next().into_iter().chain(self.head_size).filter(|size| *size > self.expected).min();
+        let most = next.map_or(usize::MAX, |size| usize::try_from(size - self.expected).unwrap_or(usize::MAX));
+        let rows = rows.min(most);
+        let Some(end) = rows.checked_sub(1).and_then(|last| batch.row(first + last)).and_then(ends_of) else {
+            return Ok(0);
+        };
+        let (Some(leaves), Some(records)) =
+            (batch.checked.leaves.get(first..first + rows), batch.checked.records.get(first..first + rows))
+        else {
+            return Ok(0);
+        };
+        self.versions.add(records)?;
+        self.leaves(batch, first, leaves)?;
+        let count = rows as u64;
+        self.entries += count;
+        self.payloads.present += count;
+        self.expected += count;
+        self.first_time.get_or_insert(row.recorded_at);
+        self.latest_time = Some(end.recorded_at);
+        self.last = Last::Sound { hash: end.hash, recorded_at: end.recorded_at };
+        self.keep_states();
+        Ok(rows)
+    }
+
+    /// Adds leaves to the tree, whole tiles where the hashing threads have made them.
+    fn leaves(&mut self, batch: &Batch, first: usize, leaves: &[Digest]) -> io::Result<()> {
+        let mut done = 0;
+        while self.has_tree()
+            && let Some(leaf) = leaves.get(done)
+        {
+            let tiles = &batch.checked.tiles;
+            let whole = (self.tree.at_tile_start() && leaves.len() - done >= merkle::TILE_WIDTH)
+                .then(|| tiles.binary_search_by_key(&(first + done), |(start, _)| *start).ok())
+                .flatten()
+                .and_then(|found| tiles.get(found));
+            let completed = match whole {
+                Some((_, tile)) => {
+                    done += merkle::TILE_WIDTH;
+                    self.tree.tile(*tile)?
+                }
+                None => {
+                    done += 1;
+                    self.tree.leaf(*leaf)?
+                }
+            };
+            self.tell_tile(completed);
+        }
+        Ok(())
+    }
+
+    fn tell_tile(&self, completed: Option<(u64, Digest)>) {
+        if let (Some(tile_roots), Some((index, root))) = (&self.tile_roots, completed) {
+            tile_roots.tell(self.key.shown(), index, root);
+        }
+    }
+
+    /// Whether the tree says something: every entry so far is there, and intact.
+    fn has_tree(&self) -> bool {
+        self.intact && self.from == 0 && !self.picked
+    }
+
+    /// Takes one row and judges it on its own.
+    fn row(&mut self, row: &EntryRow<'_>, batch: &Batch, index: usize) -> io::Result<()> {
         self.entries += 1;
         self.payloads.add(match row.payload() {
             Cell::Null => PayloadState::Missing,
@@ -118,13 +249,20 @@ impl LedgerCheck {
         let Some(position) = self.place(row.position()) else { return Ok(()) };
         let mut problems = Problems::default();
         match row.fields(&mut problems) {
-            Some(fields) => self.entry(&fields, &mut problems)?,
+            Some(fields) => {
+                let record = batch.checked.records.get(index).copied().unwrap_or_default();
+                let leaf = match batch.checked.looks.get(index) {
+                    None | Some(Look::Odd) => None,
+                    Some(_) => batch.checked.leaves.get(index),
+                };
+                self.entry(&fields, leaf, record, &mut problems)?;
+            }
             None => self.unsound(None),
         }
         if let Some((kind, detail)) = problems.take() {
             self.findings.at(position, kind, detail);
         }
-        self.keep_state_at_head();
+        self.keep_states();
         Ok(())
     }
 
@@ -143,7 +281,9 @@ impl LedgerCheck {
             self.findings.at(position, FindingKind::PositionDuplicate, "there is more than one entry at this position");
             return None;
         }
-        if position > self.expected {
+        if position > self.expected && self.picked {
+            self.last = Last::Start;
+        } else if position > self.expected {
             self.gap(position);
         }
         self.expected = position.saturating_add(1);
@@ -168,50 +308,37 @@ impl LedgerCheck {
         self.unsound(None);
     }
 
-    fn entry(&mut self, fields: &Fields<'_>, problems: &mut Problems) -> io::Result<()> {
-        let metadata_digest = blake3::hash(fields.metadata);
-        let payload_digest = fields.payload.map(blake3::hash);
-        let canonical = CanonicalFields {
-            ledger_id: fields.ledger_id,
-            position: fields.position,
-            event_id: fields.event_id,
-            stream_type: fields.stream_type,
-            stream_id: fields.stream_id,
-            version: fields.version,
-            event_type: fields.event_type,
-            schema_version: fields.schema_version,
-            recorded_at: fields.recorded_at,
-            actor_kind: fields.actor_kind,
-            actor_id: fields.actor_id,
-            metadata_digest: metadata_digest.as_bytes(),
-            payload_digest: fields.payload_digest,
-            previous_hash: fields.previous_hash,
+    /// `leaf` is the leaf hash of a plain row.
+    fn entry(
+        &mut self,
+        fields: &Fields<'_>,
+        leaf: Option<&Digest>,
+        record: Record,
+        problems: &mut Problems,
+    ) -> io::Result<()> {
+        self.versions.add(&[record])?;
+        let leaf = match leaf {
+            Some(leaf) => *leaf,
+            None => match self.odd_entry(fields, problems) {
+                Some(leaf) => leaf,
+                None => return Ok(()),
+            },
         };
-        canonical.write(&mut self.canonical);
-        self.versions.add(fields.stream_type, fields.stream_id, fields.position, fields.version)?;
-        fields.check(problems);
-        if payload_digest.is_none() {
-            problems.add(FindingKind::PayloadMissing, format_args!("there is no payload, and no entry allows that"));
-        }
-        if blake3::hash(&self.canonical) != *fields.hash {
-            self.explain(fields, canonical, payload_digest, problems);
-            self.unsound(Some(fields.previous_hash));
-            return Ok(());
-        }
-        if payload_digest.is_some_and(|digest| digest != *fields.payload_digest) {
-            problems.add(
-                FindingKind::PayloadDigestMismatch,
-                format_args!("the payload is not the one whose digest was hashed"),
-            );
-        }
-        self.tree.push(merkle::leaf_hash(&self.canonical));
         if let Some(before) = self.latest_time.filter(|before| *before > fields.recorded_at) {
             problems.add(
                 FindingKind::TimeBackwards,
                 format_args!("recorded_at {} is before {before}, that of the entry before", fields.recorded_at),
             );
         }
+        let before = self.last;
         let linked = self.link(fields, problems);
+        if own_entries::is_own(fields.stream_type) {
+            self.own_entry(fields, before, problems);
+        }
+        if self.has_tree() {
+            let completed = self.tree.leaf(leaf)?;
+            self.tell_tile(completed);
+        }
         self.last = match linked {
             true => Last::Sound { hash: *fields.hash, recorded_at: fields.recorded_at },
             false => Last::Unknown,
@@ -221,111 +348,52 @@ impl LedgerCheck {
         Ok(())
     }
 
-    /// Judges the link from a sound row to the one before. False where the chain cannot go on from this row.
-    fn link(&mut self, fields: &Fields<'_>, problems: &mut Problems) -> bool {
-        match self.last {
-            Last::Unknown => {}
-            Last::Start if *fields.previous_hash == self.genesis => {}
-            Last::Start => {
-                let detail = format_args!("previous_hash is not the genesis hash of the ledger");
-                problems.add(FindingKind::GenesisMismatch, detail);
-                self.intact = false;
-                return false;
-            }
-            Last::Sound { hash, .. } => {
-                let holds = hash == *fields.previous_hash;
-                if self.suspect.is_some() {
-                    self.resolve_suspect(Some(fields.previous_hash));
-                } else if !holds {
-                    self.suspect = Some(fields.position);
-                    self.intact = false;
-                }
-            }
+    /// What is wrong with a row that is not plain. Its leaf hash where at least its hash is right.
+    fn odd_entry(&mut self, fields: &Fields<'_>, problems: &mut Problems) -> Option<Digest> {
+        let metadata_digest = blake3::hash(fields.metadata);
+        let payload_digest = fields.payload.map(blake3::hash);
+        let canonical = canonical_fields(fields, metadata_digest.as_bytes());
+        canonical.write(&mut self.canonical);
+        fields.check(problems);
+        if payload_digest.is_none() {
+            problems.add(FindingKind::PayloadMissing, format_args!("there is no payload, and no entry allows that"));
         }
-        true
-    }
-
-    /// Names the end of a broken link that was replaced. `next` is what the row after the link, or the head, was
-    /// chained to.
-    fn resolve_suspect(&mut self, next: Option<&Digest>) {
-        let Some(later) = self.suspect.take() else { return };
-        let earlier = later.saturating_sub(1);
-        let continues = match (next, self.last) {
-            (Some(next), Last::Sound { hash, .. }) => Some(*next == hash),
-            _ => None,
-        };
-        let replaced = "the entry is right in itself, but was replaced or put in: ";
-        if self.head_size.is_some_and(|size| later >= size) {
-            let detail = format!("{replaced}it is beyond the head and does not continue entry {earlier}");
-            self.findings.at(later, FindingKind::EntryReplaced, detail);
-        } else if continues == Some(true) {
-            let detail = format!("{replaced}entry {later} was chained to another one (earlier entries may be as well)");
-            self.findings.at(earlier, FindingKind::EntryReplaced, detail);
-        } else if continues == Some(false) {
-            let detail =
-                format!("{replaced}it does not continue entry {earlier}, and what follows does not continue it");
-            self.findings.at(later, FindingKind::EntryReplaced, detail);
-        } else {
-            let detail = format!("previous_hash is not the hash of entry {earlier}: one of the two was replaced");
-            self.findings.at(later, FindingKind::LinkBroken, detail);
+        if blake3::hash(&self.canonical) != *fields.hash {
+            self.explain(fields, canonical, payload_digest, problems);
+            self.unsound(Some(fields.previous_hash));
+            return None;
         }
-    }
-
-    /// The row now read, or rows before it, cannot be relied on.
-    fn unsound(&mut self, previous_hash: Option<&Digest>) {
-        self.resolve_suspect(previous_hash);
-        self.last = Last::Unknown;
-        self.intact = false;
-    }
-
-    /// Says what about a row with a wrong hash is wrong, as far as the row and the one before tell.
-    fn explain(
-        &self,
-        fields: &Fields<'_>,
-        canonical: CanonicalFields<'_>,
-        payload_digest: Option<blake3::Hash>,
-        problems: &mut Problems,
-    ) {
-        let mut buffer = Vec::new();
-        let mut holds = |fields_: CanonicalFields<'_>| {
-            fields_.write(&mut buffer);
-            blake3::hash(&buffer) == *fields.hash
-        };
-        if let Some(digest) = payload_digest
-            && digest != *fields.payload_digest
-            && holds(CanonicalFields { payload_digest: digest.as_bytes(), ..canonical })
-        {
+        if payload_digest.is_some_and(|digest| digest != *fields.payload_digest) {
             problems.add(
                 FindingKind::PayloadDigestMismatch,
-                format_args!(
-                    "payload_digest was changed: it is not the digest of the payload that the hash was made over"
-                ),
+                format_args!("the payload is not the one whose digest was hashed"),
             );
-            return;
         }
-        let before = match &self.last {
-            Last::Start => Some(&self.genesis),
-            Last::Sound { hash, .. } => Some(hash),
-            Last::Unknown => None,
-        };
-        if let Some(previous_hash) = before.filter(|before| *before != fields.previous_hash)
-            && holds(CanonicalFields { previous_hash, ..canonical })
-        {
-            problems.add(
-                FindingKind::LinkBroken,
-                format_args!("previous_hash was changed: it is not the hash of the entry before"),
-            );
-            return;
-        }
-        problems.add(
-            FindingKind::HashMismatch,
-            format_args!("the stored hash is not the hash of the stored fields: one of them was changed"),
-        );
+        Some(merkle::leaf_hash(&self.canonical))
     }
 
-    fn keep_state_at_head(&mut self) {
+    fn own_entry(&mut self, fields: &Fields<'_>, before: Last, problems: &mut Problems) {
+        let (tree, has_tree, genesis) = (&self.tree.tree, self.has_tree(), &self.genesis);
+        let found = || Before {
+            hash: match before {
+                Last::Start => (fields.position == 0).then_some(*genesis),
+                Last::Sound { hash, .. } => Some(hash),
+                Last::Unknown => None,
+            },
+            root: has_tree.then(|| tree.root()),
+        };
+        self.own.entry(fields, found, problems);
+    }
+
+    fn keep_states(&mut self) {
         if self.at_head.is_none() && self.head_size == Some(self.expected) {
             self.at_head = Some(self.state());
+        }
+        if self.states.next().is_some_and(|size| size <= self.expected) {
+            let mut states = std::mem::take(&mut self.states);
+            let seal = || self.expected.checked_sub(1).and_then(|position| self.own.seal_at(position)).cloned();
+            states.keep(self.expected, &self.genesis, || self.state(), seal);
+            self.states = states;
         }
     }
 
@@ -336,89 +404,49 @@ impl LedgerCheck {
                 Last::Sound { hash, recorded_at } => Some((hash, recorded_at)),
                 _ => None,
             },
-            root: self.tree.root(),
-            frontier: self.tree.frontier(),
-            intact: self.intact,
+            root: self.tree.tree.root(),
+            frontier: self.tree.tree.frontier(),
+            intact: self.has_tree(),
         }
     }
 
-    /// Judges what can be judged only at the end, and reports.
-    pub(crate) fn finish(mut self) -> io::Result<LedgerReport> {
-        let mut not_evaluated = Vec::new();
-        let head = self.heads.first();
-        let head_hash = head.filter(|head| head.size == Some(self.expected)).and_then(|head| head.hash);
-        self.resolve_suspect(head_hash.as_ref());
-        let end = self.state();
-        self.finish_head(&end, &mut not_evaluated);
-        let versions = std::mem::replace(&mut self.versions, StreamVersions::new());
-        let streams = if self.intact {
-            let findings = &mut self.findings;
-            versions.finish(|found| {
-                let kind = match found.actual > found.expected {
-                    true => FindingKind::VersionGap,
-                    false => FindingKind::VersionRepeated,
-                };
-                let detail = format!("the stream goes on with version {}, not {}", found.actual, found.expected);
-                findings.at(found.position, kind, detail);
-            })?
-        } else {
-            not_evaluated.push("gapless versions of streams, since entries are not intact".to_owned());
-            versions.finish(|_| {})?
-        };
-        let seconds = self.started.elapsed().as_secs_f64();
-        let intact_last = end.last.filter(|_| end.intact);
-        Ok(LedgerReport {
-            ledger_id: self.key.shown().to_owned(),
-            size: self.entries,
-            hash: intact_last.map(|(hash, _)| hex::encode(hash)),
-            root: intact_last.map(|_| hex::encode(end.root)),
-            integrity: Integrity {
-                verdict: if self.findings.is_empty() { Verdict::Verified } else { Verdict::Failed },
-                findings_total: self.findings.total(),
-                findings: self.findings.into_sorted(),
-                not_evaluated,
-            },
-            completeness: NotChecked { verdict: "not_checked", reason: "no checkpoint was given to compare with" },
-            authorship: NotChecked { verdict: "not_checked", reason: "entries and heads carry no signatures yet" },
-            time: Time {
-                verdict: "server_asserted",
-                first_recorded_at: self.first_time,
-                last_recorded_at: self.latest_time,
-            },
-            payloads: self.payloads,
-            entries: self.entries,
-            streams,
-            seconds,
-            entries_per_second: rate(self.entries, seconds),
-        })
-    }
-
-    fn finish_head(&mut self, end: &State, not_evaluated: &mut Vec<String>) {
-        let findings = &mut self.findings;
-        let Some(head) = self.heads.first() else {
-            findings.add(None, FindingKind::HeadMissing, "there are entries, but no row in ledger_heads");
-            return;
-        };
-        if self.heads.len() > 1 {
-            let detail = format!("ledger_heads has {} rows for this ledger", self.heads.len());
-            findings.add(None, FindingKind::HeadDuplicate, detail);
-        }
-        if self.entries == 0 {
-            let size = head.size.map_or_else(|| "no readable size".to_owned(), |size| format!("size {size}"));
-            let detail = format!("there is no entry, but a head that states {size}");
-            findings.add(Some(0), FindingKind::HeadWithoutEntries, detail);
-            return;
-        }
-        if head::compare(head, end, self.at_head.as_ref(), findings, not_evaluated)
-            && let Some(beyond) = &self.beyond
+    /// Takes the next stored tiles, hashed, in the order of level and index: after all entries.
+    pub(crate) fn tiles(&mut self, batch: &Batch) -> io::Result<()> {
+        if self.has_tree()
+            && let Some(stored) = &mut self.stored_tiles
         {
-            let detail = match beyond.count {
-                1 => "the entry is beyond the size that the head states".to_owned(),
-                count => format!("{count} entries up to {} are beyond the size that the head states", beyond.last),
-            };
-            findings.at(beyond.first, FindingKind::BeyondHead, detail);
+            stored.compare(&mut self.tree, batch, &mut self.findings)?;
         }
+        Ok(())
     }
+
+    /// Takes the number of stored checkpoints, and the newest of them.
+    pub(crate) fn checkpoints(&mut self, total: u64, newest: Vec<StoredCheckpoint>) {
+        self.checkpoints = (total, newest);
+    }
+}
+
+/// What a row is linked by.
+#[derive(Debug, Clone, Copy)]
+struct Ends {
+    position: u64,
+    previous_hash: Digest,
+    hash: Digest,
+    recorded_at: u64,
+}
+
+fn ends_of(cells: [Cell<'_>; 16]) -> Option<Ends> {
+    let [_, position, .., recorded_at, _, _, _, _, _, previous_hash, hash] = cells;
+    let number = |cell| match cell {
+        Cell::Integer(value) => u64::try_from(value).ok(),
+        _ => None,
+    };
+    Some(Ends {
+        position: number(position)?,
+        previous_hash: *digest_of(previous_hash)?,
+        hash: *digest_of(hash)?,
+        recorded_at: number(recorded_at)?,
+    })
 }
 
 /// Entries a second; zero where no time passed.

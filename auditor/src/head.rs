@@ -40,6 +40,11 @@ impl HeadRow {
         let problems = problems.take().map(|(_, detail)| detail);
         Self { key: LedgerKey::of(ledger_id), size, hash, root, frontier, recorded_at, problems }
     }
+
+    /// What a server states; it does not tell its frontier.
+    pub(crate) fn stated(key: LedgerKey, size: u64, hash: Digest, root: Digest, recorded_at: Option<u64>) -> Self {
+        Self { key, size: Some(size), hash: Some(hash), root: Some(root), frontier: None, recorded_at, problems: None }
+    }
 }
 
 /// What the entries from position 0 on come to.

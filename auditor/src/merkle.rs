@@ -6,14 +6,36 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cell::Digest;
 
+/// Hashes of one tile.
+pub(crate) const TILE_WIDTH: usize = 256;
+/// Levels of the tree in one tile: 2⁸ = 256.
+pub(crate) const TILE_HEIGHT: usize = 8;
+
 /// `SHA-256(0x00 ‖ canonical)`.
-pub(crate) fn leaf_hash(canonical: &[u8]) -> Digest {
+pub fn leaf_hash(canonical: &[u8]) -> Digest {
     Sha256::new().chain_update([0x00]).chain_update(canonical).finalize().into()
 }
 
 /// `SHA-256(0x01 ‖ left ‖ right)`.
-fn node_hash(left: &Digest, right: &Digest) -> Digest {
+pub(crate) fn node_hash(left: &Digest, right: &Digest) -> Digest {
     Sha256::new().chain_update([0x01]).chain_update(left).chain_update(right).finalize().into()
+}
+
+/// The root over hashes of which there are a power of two, at least one. Leaves the vector with one hash.
+pub(crate) fn reduce(hashes: &mut Vec<Digest>) -> Digest {
+    while hashes.len() > 1 {
+        let half = hashes.len() / 2;
+        for index in 0..half {
+            let (pairs, _) = hashes.as_chunks::<2>();
+            let Some([left, right]) = pairs.get(index) else { break };
+            let node = node_hash(left, right);
+            if let Some(slot) = hashes.get_mut(index) {
+                *slot = node;
+            }
+        }
+        hashes.truncate(half);
+    }
+    hashes.first().copied().unwrap_or_default()
 }
 
 /// A growing tree. Slot `n` holds the root of a complete subtree of 2ⁿ leaves, or nothing: a binary counter.
@@ -23,10 +45,17 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Adds a leaf: two subtrees of one size become one of the next, as in adding one to a binary number.
+    /// Adds a leaf.
     pub(crate) fn push(&mut self, leaf: Digest) {
-        let mut carry = leaf;
-        for slot in &mut self.slots {
+        self.push_subtree(0, leaf, |_, _| {});
+    }
+
+    /// Adds the root of a complete subtree of 2^`height` leaves; the number of leaves before it must be a multiple of
+    /// that. Two subtrees of one size become one of the next, as in adding one to a binary number: `completed` is told
+    /// height and root of each subtree that comes about that way.
+    pub(crate) fn push_subtree(&mut self, height: usize, root: Digest, mut completed: impl FnMut(usize, Digest)) {
+        let mut carry = root;
+        for (height, slot) in self.slots.iter_mut().enumerate().skip(height) {
             match slot.take() {
                 Some(left) => carry = node_hash(&left, &carry),
                 None => {
@@ -34,7 +63,9 @@ impl Tree {
                     return;
                 }
             }
+            completed(height + 1, carry);
         }
+        self.slots.resize(self.slots.len().max(height), None);
         self.slots.push(Some(carry));
     }
 
@@ -78,6 +109,17 @@ mod tests {
             assert_eq!(tree.root(), root_by_definition(&leaves[..=index]), "{} leaves", index + 1);
             assert_eq!(tree.frontier().len(), (index + 1).count_ones() as usize * 32);
         }
+    }
+
+    #[test]
+    fn subtrees_pushed_whole_come_to_the_same_tree() {
+        let leaves: Vec<Digest> = (0..1_100_u32).map(|number| leaf_hash(&number.to_be_bytes())).collect();
+        let (mut by_leaves, mut by_tiles) = (Tree::default(), Tree::default());
+        leaves.iter().for_each(|leaf| by_leaves.push(*leaf));
+        let (tiles, rest) = leaves.as_chunks::<TILE_WIDTH>();
+        tiles.iter().for_each(|tile| by_tiles.push_subtree(TILE_HEIGHT, reduce(&mut tile.to_vec()), |_, _| {}));
+        rest.iter().for_each(|leaf| by_tiles.push(*leaf));
+        assert_eq!((by_leaves.root(), by_leaves.frontier()), (by_tiles.root(), by_tiles.frontier()));
     }
 
     #[test]

@@ -4,11 +4,14 @@ use futures::TryStreamExt as _;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Column as _, Connection as _, Executor as _, Row as _, TypeInfo as _};
 
-use crate::cell::{Cell, ENTRY_COLUMNS, EntryRow, HEAD_COLUMNS};
+use crate::cell::{Cell, ENTRY_COLUMNS, HEAD_COLUMNS};
 use crate::head::HeadRow;
 use crate::report::Report;
 use crate::source::{Progress, SourceError, VerifyOptions};
 use crate::walk::Walk;
+use beside::Beside;
+
+mod beside;
 
 pub(crate) async fn verify(
     url: &str,
@@ -35,13 +38,15 @@ pub(crate) async fn verify(
         }
     }
     let heads = read_heads(&mut connection, options.ledger.as_deref()).await?;
-    let mut walk = Walk::new(options.clone(), heads, progress);
+    let beside = Beside::of(&mut connection).await?;
+    let mut walk = Walk::new(&options, heads, beside.tiles, progress)?;
     match &options.ledger {
-        Some(ledger) => read_ledger(&mut connection, Some(ledger), &mut walk).await?,
-        None => read_all(&mut connection, &mut walk).await?,
+        Some(ledger) => read_ledger(&mut connection, Some(ledger), beside, &mut walk).await?,
+        None => read_all(&mut connection, beside, &mut walk).await?,
     }
+    beside.tiles_without_entries(&mut connection, options.ledger.as_deref(), &mut walk).await?;
     let counted = count(&mut connection, options.ledger.as_deref()).await?;
-    let report = walk.finish(counted)?;
+    let report = walk.finish_async(Some(counted)).await?;
     // The report stands whatever becomes of the connection now.
     let _ = connection.close().await;
     Ok(report)
@@ -65,7 +70,7 @@ async fn read_heads(connection: &mut PgConnection, ledger: Option<&str>) -> Resu
 
 /// Ledger after ledger, each in the order of the primary key, which a sort over all of the table would not use: the
 /// key's order of ledger ids is that of the database's collation.
-async fn read_all<P>(connection: &mut PgConnection, walk: &mut Walk<P>) -> Result<(), SourceError>
+async fn read_all<P>(connection: &mut PgConnection, beside: Beside, walk: &mut Walk<P>) -> Result<(), SourceError>
 where
     P: FnMut(Progress) -> bool,
 {
@@ -75,20 +80,21 @@ where
     .fetch_optional(&mut *connection)
     .await?;
     while let Some(ledger) = next {
-        read_ledger(connection, Some(&ledger), walk).await?;
+        read_ledger(connection, Some(&ledger), beside, walk).await?;
         next =
             sqlx::query_scalar("select ledger_id from ledger_entries where ledger_id > $1 order by ledger_id limit 1")
                 .bind(&ledger)
                 .fetch_optional(&mut *connection)
                 .await?;
     }
-    read_ledger(connection, None, walk).await
+    read_ledger(connection, None, beside, walk).await
 }
 
 /// The rows of one ledger, or those without a ledger id, which only a table without its constraints can have.
 async fn read_ledger<P>(
     connection: &mut PgConnection,
     ledger: Option<&str>,
+    beside: Beside,
     walk: &mut Walk<P>,
 ) -> Result<(), SourceError>
 where
@@ -100,13 +106,23 @@ where
         Some(ledger) => sqlx::query(&sql).bind(ledger),
         None => sqlx::query(&sql),
     };
-    let mut rows = query.fetch(connection);
+    let mut rows = query.fetch(&mut *connection);
     let mut known_kinds = None;
     while let Some(row) = rows.try_next().await? {
+        if known_kinds.is_none() {
+            walk.begin(ledger.map_or(Cell::Null, |ledger| Cell::Text(ledger.as_bytes())));
+        }
         let kinds = known_kinds.get_or_insert_with(|| kinds::<16>(&row));
-        walk.row(&EntryRow(cells(&row, kinds)?))?;
+        if walk.row(&cells(&row, kinds)?)? {
+            walk.send().await?;
+        }
     }
-    Ok(())
+    drop(rows);
+    walk.send().await?;
+    match (ledger, known_kinds) {
+        (Some(ledger), Some(_)) => beside.read(connection, ledger, walk).await,
+        _ => Ok(()),
+    }
 }
 
 /// Counts the table's rows without its indexes.

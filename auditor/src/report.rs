@@ -64,6 +64,34 @@ pub enum FindingKind {
     HeadMismatch,
     /// The table holds rows that its primary key's index does not lead to.
     RowsOutsideIndex,
+    /// A `ledger.sealed` entry states another size, hash or root than the entries before it come to.
+    SealMismatch,
+    /// A stored tile is not the one that the entries come to, or is missing, or covers entries that are not there.
+    TileMismatch,
+    /// A bundle is not what its manifest says, or holds what does not belong there.
+    BundleMismatch,
+    /// The entries come to another root at a checkpoint's size than the checkpoint states: history was rewritten.
+    TreeNotExtending,
+    /// The ledger has fewer entries than a checkpoint states.
+    LedgerTruncated,
+    /// A checkpoint bears a trusted key's name and id, but the key did not sign it.
+    SignatureInvalid,
+    /// No trusted key signed the checkpoint.
+    KeyUnknown,
+    /// A trusted key signed the checkpoint outside of the key's validity.
+    KeyExpired,
+    /// The newest checkpoint that is presented is older than one that was seen before.
+    CheckpointReplayed,
+    /// Two checkpoints that cannot both be of one history, both validly signed.
+    Fork,
+    /// A proof does not prove what it says.
+    ProofInvalid,
+    /// Fewer witnesses cosigned than the policy asks for.
+    WitnessQuorumMissing,
+    /// A time-stamp token is not one over the checkpoint it stands beside.
+    TimestampInvalid,
+    /// What stands where a checkpoint should is none.
+    CheckpointMalformed,
 }
 
 impl FindingKind {
@@ -201,6 +229,118 @@ pub struct LedgerReport {
     pub seconds: f64,
     /// Entries read a second.
     pub entries_per_second: f64,
+    /// `ledger.sealed` entries, each compared with what was recomputed where it stands.
+    pub seals: u64,
+    /// What the first entries come to, at each size of `VerifyOptions::states_at`, in ascending order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub states: Vec<StateAt>,
+    /// The newest 1,000 `ledger.anchored` entries, oldest first. None of what they say is judged here.
+    #[serde(skip)]
+    pub anchors: Vec<AnchorRow>,
+    /// How many `ledger.anchored` entries there are, listed or not.
+    pub anchors_total: u64,
+    /// The newest 1,000 entries of the stream type `ledger_keys`, oldest first. None of what they say is judged here.
+    #[serde(skip)]
+    pub key_events: Vec<KeyEvent>,
+    /// The newest 1,000 rows of `ledger_checkpoints`, oldest first. Not attested: their signatures are.
+    #[serde(skip)]
+    pub stored_checkpoints: Vec<StoredCheckpoint>,
+    /// How many rows of `ledger_checkpoints` there are, listed or not.
+    pub stored_checkpoints_total: u64,
+    /// How many stored tiles were compared with the entries. Zero also where the store keeps none.
+    pub tiles: u64,
+    /// The first entry that was looked at and the one after the last, where the source holds only a part of the ledger.
+    /// Then links, versions and time are verified inside the part alone, and `hash` and `root` are none unless it starts
+    /// with the first entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+}
+
+/// What the first `size` entries come to, recomputed. Whoever kept a checkpoint of that size compares it with this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StateAt {
+    /// Number of entries.
+    pub size: u64,
+    /// Whether the ledger has so many entries. Where it has not, everything else is none.
+    pub reached: bool,
+    /// BLAKE3 hash of entry `size - 1`, 64 hexadecimal digits (the genesis hash at size 0). None where it is not sound.
+    pub hash: Option<String>,
+    /// RFC 6962 root over the first `size` entries, 64 hexadecimal digits. None where they are not intact.
+    pub root: Option<String>,
+    /// Roots of the complete subtrees, largest first, 64 hexadecimal digits each. Empty where the root is none.
+    pub frontier: Vec<String>,
+    /// The seal at position `size - 1`, if that entry is one.
+    pub sealed: Option<SealInfo>,
+}
+
+/// What a `ledger.sealed` entry says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SealInfo {
+    /// Position of the entry.
+    pub position: u64,
+    /// When it was recorded, microseconds since 1970-01-01T00:00:00Z.
+    pub recorded_at: u64,
+    /// The size it states.
+    pub size: u64,
+    /// The chain hash it states, hexadecimal.
+    pub hash: String,
+    /// The root it states, hexadecimal.
+    pub root: String,
+}
+
+/// A `ledger.anchored` entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnchorRow {
+    /// Position of the entry.
+    pub position: u64,
+    /// When it was recorded, microseconds since 1970-01-01T00:00:00Z.
+    pub recorded_at: u64,
+    /// Its payload; empty where that is missing or longer than 64 KiB, which no anchor is.
+    pub payload: String,
+}
+
+/// An entry of the stream type `ledger_keys`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyEvent {
+    /// Position of the entry.
+    pub position: u64,
+    /// When it was recorded, microseconds since 1970-01-01T00:00:00Z.
+    pub recorded_at: u64,
+    /// `signing_key.activated` or `signing_key.retired`.
+    pub event_type: String,
+    /// Its payload; empty where that is missing or longer than 64 KiB, which no key event is.
+    pub payload: String,
+}
+
+/// A row of `ledger_checkpoints`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCheckpoint {
+    /// Number of entries it is stored under. The note says what was signed.
+    pub size: u64,
+    /// The whole signed note; what is not UTF-8 is replaced, and a note longer than 64 KiB is empty.
+    pub note: String,
+}
+
+/// The part of a ledger that a source holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// Position of its first entry.
+    pub from: u64,
+    /// Position after its last entry.
+    pub to: u64,
+    /// The stream it is restricted to, `type/id`. Then positions have gaps, and each entry is held by its proof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<String>,
+    /// Size of the checkpoint that the part was proved against, 0 where it holds none.
+    pub checkpoint_size: u64,
+    /// Root at that size, recomputed from the tiles of the source, hexadecimal. None where they do not give it.
+    pub checkpoint_root: Option<String>,
+    /// The signed note of the checkpoint as the source holds it. Whether anybody signed it is not judged here.
+    #[serde(skip)]
+    pub checkpoint: Option<String>,
+    /// The keys file of the source. Nobody vouches for it.
+    #[serde(skip)]
+    pub keys: Option<String>,
 }
 
 /// The report on a store.

@@ -6,11 +6,13 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Statement, params};
 
-use crate::cell::{Cell, ENTRY_COLUMNS, EntryRow, HEAD_COLUMNS};
+use crate::cell::{Cell, ENTRY_COLUMNS, HEAD_COLUMNS};
 use crate::head::HeadRow;
 use crate::report::Report;
 use crate::source::{Progress, SourceError, VerifyOptions};
 use crate::walk::Walk;
+
+mod beside;
 
 pub(crate) fn verify(
     path: &Path,
@@ -22,9 +24,7 @@ pub(crate) fn verify(
     // write-ahead log behind this snapshot, and entries and heads are read as of one commit.
     connection.execute_batch("begin deferred")?;
     for table in ["ledger_entries", "ledger_heads"] {
-        let sql = "select count(*) from sqlite_schema where type = 'table' and lower(name) = ?1";
-        let tables: i64 = connection.query_row(sql, [table], |row| row.get(0))?;
-        if tables == 0 {
+        if !has_table(&connection, table)? {
             return Err(SourceError::NoTable(table));
         }
     }
@@ -37,29 +37,90 @@ pub(crate) fn verify(
         heads.push(HeadRow::read(cells(row)?));
     }
     drop(rows);
-    let mut walk = Walk::new(options, heads, progress);
+    let has_tiles = has_table(&connection, "ledger_tiles")?;
+    let has_checkpoints = has_table(&connection, "ledger_checkpoints")?;
+    let mut walk = Walk::new(&options, heads, has_tiles, progress)?;
     // The primary key's index says only which row comes next; the row is then sought in the table by its row id.
     // Asked for all columns in one step, SQLite would take `ledger_id` and `position` from the index, and a table
     // that says otherwise would not be seen. The collation is named so that a table rebuilt with another one is still
     // read in this order.
     let placed = if ledger.is_some() { "where placed.ledger_id = ?1" } else { "" };
     let mut statement = connection.prepare(&format!(
-        "select {ENTRY_COLUMNS} from ledger_entries as placed cross join ledger_entries as entry \
+        "select {ENTRY_COLUMNS}, entry.rowid from ledger_entries as placed cross join ledger_entries as entry \
          on entry.rowid = placed.rowid {placed} \
          order by placed.ledger_id collate binary, placed.position collate binary"
     ))?;
     let mut rows = query(&mut statement, ledger.as_deref())?;
+    let mut row_ids = RowIds::default();
     while let Some(row) = rows.next()? {
-        walk.row(&EntryRow(cells(row)?))?;
+        let cells: [Cell<'_>; 16] = cells(row)?;
+        row_ids.add(row.get(16)?);
+        let [ledger_id, ..] = cells;
+        if !walk.continues(ledger_id) {
+            walk.send_blocking()?;
+            beside::read(&connection, has_tiles, has_checkpoints, &mut walk)?;
+            walk.begin(ledger_id);
+        }
+        if walk.row(&cells)? {
+            walk.send_blocking()?;
+        }
     }
     drop(rows);
-    let mut statement = connection.prepare(&format!("select count(*) from ledger_entries not indexed {filter}"))?;
-    let mut rows = query(&mut statement, ledger.as_deref())?;
-    let counted: i64 = match rows.next()? {
-        Some(row) => row.get(0)?,
-        None => 0,
+    walk.send_blocking()?;
+    beside::read(&connection, has_tiles, has_checkpoints, &mut walk)?;
+    if has_tiles {
+        beside::tiles_without_entries(&connection, ledger.as_deref(), &mut walk)?;
+    }
+    let counted = match row_ids.are_all_of(&connection)? {
+        true => row_ids.count,
+        false => {
+            let sql = format!("select count(*) from ledger_entries not indexed {filter}");
+            let mut statement = connection.prepare(&sql)?;
+            let mut rows = query(&mut statement, ledger.as_deref())?;
+            match rows.next()? {
+                Some(row) => u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
+                None => 0,
+            }
+        }
     };
-    walk.finish(u64::try_from(counted).unwrap_or(0))
+    walk.finish(Some(counted))
+}
+
+/// The row ids that were read, in the order in which the index led to them.
+#[derive(Debug, Default)]
+struct RowIds {
+    first: i64,
+    last: i64,
+    count: u64,
+    scattered: bool,
+}
+
+impl RowIds {
+    fn add(&mut self, row_id: i64) {
+        if self.count == 0 {
+            self.first = row_id;
+        } else if self.last.checked_add(1) != Some(row_id) {
+            self.scattered = true;
+        }
+        self.last = row_id;
+        self.count += 1;
+    }
+
+    /// Whether the table has no other rows, told without reading it again: they were one run of row ids, and the table
+    /// has none before and none after it. Where ledgers share a file that is not so, and the rows must be counted.
+    fn are_all_of(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        let end = |function: &str| {
+            let sql = format!("select {function}(rowid) from ledger_entries not indexed");
+            connection.query_row(&sql, [], |row| row.get::<_, Option<i64>>(0))
+        };
+        let ends = (end("min")?, end("max")?);
+        Ok(!self.scattered && self.count > 0 && ends == (Some(self.first), Some(self.last)))
+    }
+}
+
+fn has_table(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    let sql = "select count(*) from sqlite_schema where type = 'table' and lower(name) = ?1";
+    connection.query_row(sql, [table], |row| row.get::<_, i64>(0)).map(|tables| tables > 0)
 }
 
 fn query<'a>(statement: &'a mut Statement<'_>, ledger: Option<&str>) -> rusqlite::Result<rusqlite::Rows<'a>> {
@@ -85,7 +146,7 @@ fn cells<'a, const N: usize>(row: &'a Row<'_>) -> Result<[Cell<'a>; N], SourceEr
 
 /// Opens for reading only. A file in a folder that cannot be written to has no place for the shared memory that its
 /// write-ahead log needs; where there is no log, it is read as a file that nobody changes.
-fn open(path: &Path) -> Result<Connection, SourceError> {
+pub(crate) fn open(path: &Path) -> Result<Connection, SourceError> {
     if !path.is_file() {
         return Err(SourceError::NoFile(path.display().to_string()));
     }
@@ -118,7 +179,7 @@ fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
 /// that is truncated meanwhile must be an error, not a signal.
 fn prepare(connection: Connection) -> rusqlite::Result<Connection> {
     connection.busy_timeout(Duration::from_secs(10))?;
-    connection.execute_batch("pragma query_only = on; pragma trusted_schema = off; pragma cache_size = -16384;")?;
+    connection.execute_batch("pragma query_only = on; pragma trusted_schema = off; pragma cache_size = -1024;")?;
     connection.query_row("select count(*) from sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     Ok(connection)
 }

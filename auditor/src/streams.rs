@@ -1,25 +1,87 @@
 //! Are versions gapless in each stream, in the order of positions? Answered without a map of all streams.
 //!
-//! Each entry leaves a record of fixed size: a prefix of the BLAKE3 hash of its stream's name, its position and its
-//! version. Records are sorted in memory in runs; full runs go to one scratch file, and at the end all runs are
-//! merged, stream by stream. Memory is bounded by one run and one small buffer for each run on disk.
+//! Each entry leaves a record of fixed size: a keyed hash of its stream's name, its position and its version. Records
+//! are parted by the first byte of the hash; when many have come together, all parts go to one scratch file. At the end
+//! each part is read in the order of positions with a map of its own streams, several parts at once. A part with too
+//! many streams for its map is read several times, for some of the streams each time, so memory is bounded whatever
+//! the ledger holds.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::HashMap;
 use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-/// Records in a run: 16 MB.
-const RUN_RECORDS: usize = 500_000;
-/// Records read at once from a run on disk.
-const BUFFER_RECORDS: usize = 512;
+/// Records in memory before they go to the scratch file: 16 MB.
+const MEMORY_RECORDS: usize = 500_000;
+/// Streams in one part's map.
+const MAP_STREAMS: usize = 500_000;
+/// Records read from the scratch file at once.
+const READ_RECORDS: usize = 2_048;
+/// Breaks kept from one turn.
+const KEPT_BREAKS: usize = 1_000;
+const PARTS: usize = 256;
+
+/// What an entry leaves: whose version it is, where it stands and which version it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Record {
+    stream: u128,
+    position: u64,
+    version: u64,
+}
+
 const RECORD_BYTES: usize = 32;
 
-/// 16 bytes of stream key, then position and version big-endian, so that plain byte order is the order wanted.
-type Record = [u8; RECORD_BYTES];
+impl Record {
+    fn to_bytes(self) -> [u8; RECORD_BYTES] {
+        let mut bytes = [0; RECORD_BYTES];
+        let (stream, rest) = bytes.split_at_mut(16);
+        let (position, version) = rest.split_at_mut(8);
+        stream.copy_from_slice(&self.stream.to_le_bytes());
+        position.copy_from_slice(&self.position.to_le_bytes());
+        version.copy_from_slice(&self.version.to_le_bytes());
+        bytes
+    }
 
-/// What names a stream in a record: half a BLAKE3 hash, for which finding two alike takes 2⁶⁴ tries.
-type StreamName = [u8; 16];
+    fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Self {
+        let number = |from: usize| {
+            let bytes = bytes.get(from..).and_then(|rest| rest.first_chunk::<8>());
+            bytes.copied().map_or(0, u64::from_le_bytes)
+        };
+        let stream = u128::from(number(0)) | u128::from(number(8)) << 64;
+        Self { stream, position: number(16), version: number(24) }
+    }
+
+    fn part(&self) -> usize {
+        let [first, ..] = self.stream.to_le_bytes();
+        usize::from(first)
+    }
+}
+
+/// Names streams in records: 128 bits under keys that are drawn for each verification. Whoever wrote the ledger does not
+/// know them, so nobody can choose two names that are taken for one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StreamNames {
+    low: RandomState,
+    high: RandomState,
+}
+
+impl StreamNames {
+    /// The record of an entry.
+    pub(crate) fn record(&self, stream_type: &str, stream_id: &str, position: u64, version: u64) -> Record {
+        let hash = |state: &RandomState| {
+            let mut hasher = state.build_hasher();
+            // The length keeps apart what would otherwise run together: "a" + "bc" and "ab" + "c".
+            hasher.write_usize(stream_type.len());
+            hasher.write(stream_type.as_bytes());
+            hasher.write(stream_id.as_bytes());
+            hasher.finish()
+        };
+        let stream = u128::from(hash(&self.low)) | u128::from(hash(&self.high)) << 64;
+        Record { stream, position, version }
+    }
+}
 
 /// A stream that does not go on as it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,148 +91,237 @@ pub(crate) struct VersionBreak {
     pub(crate) actual: u64,
 }
 
-/// Collects records and sorts them outside of memory.
+/// Collects records and reads them stream by stream.
 #[derive(Debug)]
 pub(crate) struct StreamVersions {
-    run: Vec<Record>,
-    run_records: usize,
-    spilled: Option<Spilled>,
-    name: Vec<u8>,
+    parts: Vec<Part>,
+    in_memory: usize,
+    memory_records: usize,
+    map_streams: usize,
+    scratch: Option<Scratch>,
+    /// Streams may start with any version: not all of the ledger is there.
+    partial: bool,
+}
+
+#[derive(Debug, Default)]
+struct Part {
+    /// What lies in the scratch file, in the order of positions: first record and number of records.
+    spilled: Vec<(u64, usize)>,
+    tail: Vec<Record>,
 }
 
 #[derive(Debug)]
-struct Spilled {
+struct Scratch {
     file: File,
-    /// Length of each run in records; they lie one after the other.
-    runs: Vec<u64>,
+    records: u64,
+    buffer: Vec<u8>,
 }
 
 impl StreamVersions {
-    pub(crate) fn new() -> Self {
-        Self::with_run_records(RUN_RECORDS)
+    pub(crate) fn new(partial: bool) -> Self {
+        Self { partial, ..Self::bounded(MEMORY_RECORDS, MAP_STREAMS) }
     }
 
-    fn with_run_records(run_records: usize) -> Self {
-        Self { run: Vec::new(), run_records, spilled: None, name: Vec::with_capacity(256) }
+    fn bounded(memory_records: usize, map_streams: usize) -> Self {
+        let parts = std::iter::repeat_with(Part::default).take(PARTS).collect();
+        Self { parts, in_memory: 0, memory_records, map_streams, scratch: None, partial: false }
     }
 
-    /// Notes an entry.
-    pub(crate) fn add(&mut self, stream_type: &str, stream_id: &str, position: u64, version: u64) -> io::Result<()> {
-        // The length keeps apart what would otherwise run together: "a" + "bc" and "ab" + "c".
-        self.name.clear();
-        self.name.extend_from_slice(&stream_type.len().to_le_bytes());
-        self.name.extend_from_slice(stream_type.as_bytes());
-        self.name.extend_from_slice(stream_id.as_bytes());
-        let hash = blake3::hash(&self.name);
-        let (stream, _) = hash.as_bytes().split_at(16);
-        let mut record = [0; RECORD_BYTES];
-        let (name, rest) = record.split_at_mut(16);
-        let (place, count) = rest.split_at_mut(8);
-        name.copy_from_slice(stream);
-        place.copy_from_slice(&position.to_be_bytes());
-        count.copy_from_slice(&version.to_be_bytes());
-        self.run.push(record);
-        if self.run.len() >= self.run_records {
+    /// Notes entries, in the order of their positions.
+    pub(crate) fn add(&mut self, records: &[Record]) -> io::Result<()> {
+        for record in records {
+            if let Some(part) = self.parts.get_mut(record.part()) {
+                part.tail.push(*record);
+            }
+        }
+        self.in_memory += records.len();
+        if self.in_memory >= self.memory_records {
             self.spill()?;
         }
         Ok(())
     }
 
     fn spill(&mut self) -> io::Result<()> {
-        self.run.sort_unstable();
-        let spilled = match &mut self.spilled {
-            Some(spilled) => spilled,
-            none => none.insert(Spilled { file: tempfile::tempfile()?, runs: Vec::new() }),
+        let scratch = match &mut self.scratch {
+            Some(scratch) => scratch,
+            none => none.insert(Scratch { file: tempfile::tempfile()?, records: 0, buffer: Vec::new() }),
         };
-        spilled.file.write_all(self.run.as_flattened())?;
-        spilled.runs.push(self.run.len().try_into().unwrap_or(u64::MAX));
-        self.run.clear();
+        for part in &mut self.parts {
+            if part.tail.is_empty() {
+                continue;
+            }
+            scratch.buffer.clear();
+            part.tail.iter().for_each(|record| scratch.buffer.extend_from_slice(&record.to_bytes()));
+            scratch.file.write_all(&scratch.buffer)?;
+            part.spilled.push((scratch.records, part.tail.len()));
+            scratch.records += part.tail.len() as u64;
+            // What one crowded part needed is not kept for ever in each of them.
+            if part.tail.capacity() > self.memory_records / 16 {
+                part.tail = Vec::new();
+            }
+            part.tail.clear();
+        }
+        self.in_memory = 0;
         Ok(())
     }
 
-    /// Merges all runs, calls `found` for each break, and returns the number of streams.
+    /// Reads everything with `threads` threads, calls `found` for each break, and returns the number of streams.
     ///
     /// After a break the stream is taken to go on from the version that was found, so that one break is one call.
-    pub(crate) fn finish(mut self, mut found: impl FnMut(VersionBreak)) -> io::Result<u64> {
-        self.run.sort_unstable();
-        let mut check = Check { stream: None, version: 0, streams: 0 };
-        let Some(mut spilled) = self.spilled else {
-            self.run.iter().for_each(|record| check.record(record, &mut found));
-            return Ok(check.streams);
+    pub(crate) fn finish(self, threads: usize, found: impl FnMut(VersionBreak) + Send) -> io::Result<u64> {
+        let (found, file) = (Mutex::new(found), self.scratch.map(|scratch| Mutex::new(scratch.file)));
+        let next = AtomicUsize::new(0);
+        let work = || -> io::Result<u64> {
+            let mut reading = Reading {
+                file: file.as_ref(),
+                most: self.map_streams,
+                partial: self.partial,
+                map: HashMap::with_hasher(Named),
+                buffer: Vec::new(),
+            };
+            let mut streams = 0;
+            while let Some(part) = self.parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                streams += reading.part(part, &found)?;
+            }
+            Ok(streams)
         };
-        let mut start = 0;
-        let mut runs = Vec::with_capacity(spilled.runs.len() + 1);
-        for records in &spilled.runs {
-            runs.push(Run { next: start, end: start + records, buffer: Vec::new(), taken: 0 });
-            start += records;
+        // What a thread costs is only worth it where there is something to do.
+        if threads <= 1 || file.is_none() && self.in_memory < 20_000 {
+            return work();
         }
-        // The run still in memory needs no file: all of it is its buffer.
-        runs.push(Run { next: start, end: start, buffer: self.run, taken: 0 });
-        let mut heap = BinaryHeap::with_capacity(runs.len());
-        for (index, run) in runs.iter_mut().enumerate() {
-            heap.extend(run.take(&mut spilled.file)?.map(|record| Reverse((record, index))));
-        }
-        while let Some(Reverse((record, index))) = heap.pop() {
-            check.record(&record, &mut found);
-            if let Some(run) = runs.get_mut(index) {
-                heap.extend(run.take(&mut spilled.file)?.map(|record| Reverse((record, index))));
-            }
-        }
-        Ok(check.streams)
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            running.into_iter().try_fold(0, |streams, thread| match thread.join() {
+                Ok(counted) => Ok(streams + counted?),
+                Err(_) => Err(io::Error::other("a thread that checked stream versions stopped")),
+            })
+        })
     }
 }
 
-/// A sorted run while it is merged. `next` and `end` count records in the file.
-#[derive(Debug)]
-struct Run {
-    next: u64,
-    end: u64,
-    buffer: Vec<Record>,
-    taken: usize,
-}
+/// Streams' names are hashes already.
+#[derive(Debug, Clone, Copy, Default)]
+struct Named;
 
-impl Run {
-    fn take(&mut self, file: &mut File) -> io::Result<Option<Record>> {
-        if self.taken >= self.buffer.len() {
-            let left = usize::try_from(self.end - self.next).unwrap_or(usize::MAX);
-            let records = left.min(BUFFER_RECORDS);
-            self.taken = 0;
-            self.buffer.resize(records, [0; RECORD_BYTES]);
-            if records > 0 {
-                file.seek(SeekFrom::Start(self.next * RECORD_BYTES as u64))?;
-                file.read_exact(self.buffer.as_flattened_mut())?;
-                self.next += records as u64;
-            }
-        }
-        let record = self.buffer.get(self.taken).copied();
-        self.taken += 1;
-        Ok(record)
+struct NamedHasher(u64);
+
+impl BuildHasher for Named {
+    type Hasher = NamedHasher;
+    fn build_hasher(&self) -> NamedHasher {
+        NamedHasher(0)
     }
 }
 
-/// Walks records in order of stream and position.
-struct Check {
-    stream: Option<StreamName>,
-    version: u64,
-    streams: u64,
+impl Hasher for NamedHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+    fn write_u128(&mut self, name: u128) {
+        if let Some(high) = name.to_be_bytes().first_chunk::<8>() {
+            self.0 = u64::from_be_bytes(*high);
+        }
+    }
 }
 
-impl Check {
-    fn record(&mut self, record: &Record, found: &mut impl FnMut(VersionBreak)) {
-        let Some((stream, rest)) = record.split_first_chunk::<16>() else { return };
-        let Some((position, rest)) = rest.split_first_chunk::<8>() else { return };
-        let Some(version) = rest.first_chunk::<8>() else { return };
-        let (position, actual) = (u64::from_be_bytes(*position), u64::from_be_bytes(*version));
-        if self.stream.as_ref() != Some(stream) {
-            self.stream = Some(*stream);
-            self.version = 0;
-            self.streams += 1;
+/// One thread's reading of parts.
+struct Reading<'a> {
+    file: Option<&'a Mutex<File>>,
+    most: usize,
+    partial: bool,
+    map: HashMap<u128, u64, Named>,
+    buffer: Vec<u8>,
+}
+
+/// The streams whose turn it is: those of a part whose name leaves this remainder.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    modulus: u128,
+    remainder: u128,
+}
+
+impl Turn {
+    fn has(self, record: &Record) -> bool {
+        // Not by the bits that the part was chosen by.
+        (record.stream >> 8) % self.modulus == self.remainder
+    }
+}
+
+impl Reading<'_> {
+    fn part(&mut self, part: &Part, found: &Mutex<impl FnMut(VersionBreak)>) -> io::Result<u64> {
+        let tell = |one: VersionBreak| (found.lock().unwrap_or_else(PoisonError::into_inner))(one);
+        let mut streams = 0;
+        let mut turns = vec![Turn { modulus: 1, remainder: 0 }];
+        while let Some(turn) = turns.pop() {
+            let Turn { modulus, remainder } = turn;
+            let (mut breaks, mut more) = (Vec::new(), false);
+            let fits = self.read(part, turn, |one| match breaks.len() < KEPT_BREAKS {
+                true => breaks.push(one),
+                false => more = true,
+            })?;
+            if !fits {
+                turns
+                    .extend([remainder, remainder + modulus].map(|remainder| Turn { modulus: modulus * 2, remainder }));
+                continue;
+            }
+            streams += self.map.len() as u64;
+            match more {
+                false => breaks.into_iter().for_each(tell),
+                // Too many to keep: told while they are found once more, now that the turn is known to come to its end.
+                true => {
+                    self.read(part, turn, tell)?;
+                }
+            }
         }
-        let expected = self.version.saturating_add(1);
-        if actual != expected {
-            found(VersionBreak { position, expected, actual });
+        Ok(streams)
+    }
+
+    /// Reads the records of the streams whose turn it is. False where there are too many streams.
+    fn read(&mut self, part: &Part, turn: Turn, mut found: impl FnMut(VersionBreak)) -> io::Result<bool> {
+        self.map.clear();
+        for (first, count) in &part.spilled {
+            let mut done = 0;
+            while done < *count {
+                let records = READ_RECORDS.min(count - done);
+                self.buffer.resize(records * RECORD_BYTES, 0);
+                if let Some(file) = self.file {
+                    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                    file.seek(SeekFrom::Start((first + done as u64) * RECORD_BYTES as u64))?;
+                    file.read_exact(&mut self.buffer)?;
+                }
+                done += records;
+                let (read, _) = self.buffer.as_chunks::<RECORD_BYTES>();
+                for record in read.iter().map(Record::from_bytes).filter(|record| turn.has(record)) {
+                    check(&mut self.map, record, self.partial, &mut found);
+                }
+                if self.map.len() > self.most {
+                    return Ok(false);
+                }
+            }
         }
-        self.version = actual;
+        // The tail is in memory already, so its streams are not counted against the bound.
+        for record in part.tail.iter().filter(|record| turn.has(record)) {
+            check(&mut self.map, *record, self.partial, &mut found);
+        }
+        Ok(true)
+    }
+}
+
+fn check(map: &mut HashMap<u128, u64, Named>, record: Record, partial: bool, found: &mut impl FnMut(VersionBreak)) {
+    let Record { stream, position, version: actual } = record;
+    let first = match partial {
+        true => actual.saturating_sub(1),
+        false => 0,
+    };
+    let version = map.entry(stream).or_insert(first);
+    let expected = version.saturating_add(1);
+    *version = actual;
+    if actual != expected {
+        found(VersionBreak { position, expected, actual });
     }
 }
 
@@ -178,24 +329,28 @@ impl Check {
 mod tests {
     use super::*;
 
-    fn breaks(run_records: usize, entries: &[(&str, u64)]) -> (u64, Vec<VersionBreak>) {
-        let mut versions = StreamVersions::with_run_records(run_records);
+    fn breaks(memory_records: usize, map_streams: usize, entries: &[(&str, u64)]) -> (u64, Vec<VersionBreak>) {
+        let names = StreamNames::default();
+        let mut versions = StreamVersions::bounded(memory_records, map_streams);
         for (position, (stream, version)) in (0..).zip(entries) {
-            versions.add("transaction", stream, position, *version).unwrap();
+            versions.add(&[names.record("transaction", stream, position, *version)]).unwrap();
         }
         let mut found = Vec::new();
-        let streams = versions.finish(|one| found.push(one)).unwrap();
+        let streams = versions.finish(3, |one| found.push(one)).unwrap();
         found.sort_by_key(|one| one.position);
         (streams, found)
     }
 
     #[test]
     fn interleaved_streams_without_gaps_are_accepted_whether_spilled_or_not() {
-        let names: Vec<String> = (0..37).map(|number| format!("TX-{number}")).collect();
+        let names: Vec<String> = (0..3_700).map(|number| format!("TX-{number}")).collect();
         let entries: Vec<(&str, u64)> =
-            (0..5_000_u64).map(|index| (names[(index % 37) as usize].as_str(), index / 37 + 1)).collect();
-        for run_records in [1, 3, 700, 1_000, 4_999, 5_000, 10_000] {
-            assert_eq!(breaks(run_records, &entries), (37, Vec::new()), "runs of {run_records}");
+            (0..40_000_u64).map(|index| (names[(index % 3_700) as usize].as_str(), index / 3_700 + 1)).collect();
+        for memory_records in [1, 700, 9_999, 40_000, 100_000] {
+            for map_streams in [1, 2, 5, 1_000] {
+                let found = breaks(memory_records, map_streams, &entries);
+                assert_eq!(found, (3_700, Vec::new()), "{memory_records} in memory, {map_streams} in a map");
+            }
         }
     }
 
@@ -203,8 +358,8 @@ mod tests {
     fn gap_repetition_and_wrong_order_are_each_found_once_at_their_position() {
         let entries =
             [("a", 1), ("b", 1), ("a", 3), ("a", 4), ("b", 1), ("b", 2), ("c", 2), ("d", 1), ("d", 3), ("d", 2)];
-        for run_records in [2, 100] {
-            let (streams, found) = breaks(run_records, &entries);
+        for memory_records in [1, 2, 100] {
+            let (streams, found) = breaks(memory_records, 1, &entries);
             assert_eq!(streams, 4);
             let found: Vec<_> = found.iter().map(|one| (one.position, one.expected, one.actual)).collect();
             assert_eq!(found, [(2, 2, 3), (4, 2, 1), (6, 1, 2), (8, 2, 3), (9, 4, 2)]);
@@ -212,10 +367,33 @@ mod tests {
     }
 
     #[test]
+    fn more_breaks_than_are_kept_are_all_told() {
+        let entries: Vec<(&str, u64)> = (0..5_000).map(|_| ("a", 7)).collect();
+        for memory_records in [10, 100_000] {
+            let (streams, found) = breaks(memory_records, 10, &entries);
+            assert_eq!((streams, found.len()), (1, 5_000));
+            assert!((0..).zip(&found).all(|(position, one)| one.position == position));
+        }
+    }
+
+    #[test]
     fn names_that_would_run_together_are_different_streams() {
-        let mut versions = StreamVersions::new();
-        versions.add("a", "bc", 0, 1).unwrap();
-        versions.add("ab", "c", 1, 1).unwrap();
-        assert_eq!(versions.finish(|_| panic!("no break")).unwrap(), 2);
+        let names = StreamNames::default();
+        let mut versions = StreamVersions::new(false);
+        versions.add(&[names.record("a", "bc", 0, 1), names.record("ab", "c", 1, 1)]).unwrap();
+        assert_eq!(versions.finish(1, |_| panic!("no break")).unwrap(), 2);
+    }
+
+    #[test]
+    fn part_of_a_ledger_may_start_with_any_version() {
+        let names = StreamNames::default();
+        let mut versions = StreamVersions::new(true);
+        let records = [("a", 4), ("b", 9), ("a", 5), ("a", 7)];
+        for (position, (stream, version)) in (0..).zip(records) {
+            versions.add(&[names.record("t", stream, position, version)]).unwrap();
+        }
+        let mut found = Vec::new();
+        assert_eq!(versions.finish(1, |one| found.push(one)).unwrap(), 2);
+        assert_eq!(found, [VersionBreak { position: 3, expected: 6, actual: 7 }]);
     }
 }

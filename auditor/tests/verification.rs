@@ -213,7 +213,7 @@ async fn many_findings_are_counted_and_few_are_listed() {
         })
         .collect();
     apply(&sample, &changes);
-    let options = VerifyOptions { ledger: Some("main".to_owned()), max_findings: 3 };
+    let options = VerifyOptions { ledger: Some("main".to_owned()), max_findings: 3, ..VerifyOptions::default() };
     let report = verify(Source::Sqlite(sample), options, |_| {}).await.unwrap();
     let integrity = &report.ledgers[0].integrity;
     assert_eq!(integrity.findings_total, 41);

@@ -230,7 +230,8 @@ pub(crate) fn check_text(what: &'static str, text: &str, most_bytes: usize) -> R
     if text.len() > most_bytes {
         return Err(InvalidValue::new(what, format!("must have at most {most_bytes} bytes")));
     }
-    if text.chars().any(char::is_control) {
+    let plain = |byte: u8| matches!(byte, 0x20..=0x7e);
+    if !text.bytes().all(plain) && text.chars().any(char::is_control) {
         return Err(InvalidValue::new(what, "must not have control characters"));
     }
     Ok(())

@@ -14,6 +14,7 @@ use crate::entry::{Entry, Head, LedgerId, StreamKey};
 use crate::sequencer::{Clock, Pending, QUEUE_CAPACITY, Sequencer, SequencerObserver};
 use crate::store::{Store, StoreError};
 use crate::tree::{self, TreeError};
+use crate::writing::WritingStatus;
 
 /// How often a waiting reader looks at the store even without a wake-up.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -26,6 +27,8 @@ pub struct LedgerReader {
     id: LedgerId,
     store: Arc<dyn Store>,
     size: watch::Sender<u64>,
+    /// Set where this process appends.
+    writing: Option<watch::Receiver<WritingStatus>>,
 }
 
 impl LedgerReader {
@@ -33,7 +36,7 @@ impl LedgerReader {
     pub async fn open(store: Arc<dyn Store>, id: LedgerId) -> Result<Self, StoreError> {
         let head = store.head(&id).await?;
         let size = watch::Sender::new(head.size);
-        let reader = Self { id, store, size };
+        let reader = Self { id, store, size, writing: None };
         if let Some(mut notifications) = reader.store.listen().await? {
             let listening = reader.clone();
             tokio::spawn(async move {
@@ -51,6 +54,11 @@ impl LedgerReader {
     /// Which ledger.
     pub fn id(&self) -> &LedgerId {
         &self.id
+    }
+
+    /// How appending goes, where this process appends.
+    pub fn writing(&self) -> Option<watch::Receiver<WritingStatus>> {
+        self.writing.clone()
     }
 
     /// The store behind it.
@@ -155,12 +163,14 @@ impl Ledger {
         observer: Arc<dyn SequencerObserver>,
         capacity: usize,
     ) -> Result<Self, StoreError> {
-        let reader = LedgerReader::open(Arc::clone(&store), id.clone()).await?;
+        let mut reader = LedgerReader::open(Arc::clone(&store), id.clone()).await?;
+        let (writing, status) = watch::channel(WritingStatus::default());
+        reader.writing = Some(status);
         tree::backfill(&reader).await.map_err(|error| match error {
             TreeError::Store(error) => error,
             other => StoreError::Unavailable(other.to_string()),
         })?;
-        let sequencer = Sequencer::start(id, store, clock, observer, reader.size.clone(), capacity);
+        let sequencer = Sequencer::start(id, store, clock, observer, reader.size.clone(), writing, capacity);
         Ok(Self { reader, sequencer })
     }
 

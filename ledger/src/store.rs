@@ -1,10 +1,12 @@
 //! The trait every store of ledgers fulfils, and the stores themselves.
 //!
 //! A store keeps entries, heads, command ids and snapshots. It decides nothing: order, versions and hashes come from
-//! [`crate::append::sequence`], which the store calls while it holds the head.
+//! [`crate::append::place`], for a head that the store holds, or writes on condition of.
 
 pub mod postgres;
 pub mod sqlite;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -18,6 +20,13 @@ pub enum StoreError {
     /// It cannot be reached or refused the statement.
     #[error("{0}")]
     Unavailable(String),
+    /// There is no room; nothing was written. It goes on by itself when there is.
+    #[error("the disk is full: {0}")]
+    Full(String),
+    /// A write or a sync failed. What the operating system shows of the store may not be on the disk, so nothing is written
+    /// any more until the store is opened anew; whether the batch at hand is there is known then.
+    #[error("the store has failed and must be opened anew: {0}")]
+    Failed(String),
     /// A commit may or may not have happened; the caller looks for the event ids before it goes on.
     #[error("the outcome of a commit is unknown: {0}")]
     UnknownOutcome(String),
@@ -42,9 +51,22 @@ impl From<sqlx::Error> for StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Unavailable(error.to_string())
+        match error.sqlite_error() {
+            Some(cause) if cause.code == rusqlite::ErrorCode::DiskFull => Self::Full(error.to_string()),
+            Some(cause) if FAILED_WRITES.contains(&cause.extended_code) => Self::Failed(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
     }
 }
+
+/// SQLite's errors after which the disk and what the operating system shows of it may differ.
+const FAILED_WRITES: [i32; 5] = [
+    rusqlite::ffi::SQLITE_IOERR_WRITE,
+    rusqlite::ffi::SQLITE_IOERR_FSYNC,
+    rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC,
+    rusqlite::ffi::SQLITE_IOERR_TRUNCATE,
+    rusqlite::ffi::SQLITE_IOERR_CORRUPTFS,
+];
 
 /// A saved state of one stream, usable only if the entry it was taken at still has this hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +111,17 @@ pub trait Store: Send + Sync + 'static {
         batch: &[Append],
         now: i64,
     ) -> Result<Vec<Result<Appended, AppendError>>, StoreError>;
+
+    /// As [`Store::append`], for a batch that a store may keep without copying it. The sequencer's way: it may hand over a
+    /// second batch while the first is being committed, and the store writes them in that order.
+    async fn append_shared(
+        &self,
+        ledger: &LedgerId,
+        batch: &Arc<Vec<Append>>,
+        now: i64,
+    ) -> Result<Vec<Result<Appended, AppendError>>, StoreError> {
+        self.append(ledger, batch, now).await
+    }
 
     /// The head; [`Head::empty`] for a ledger without entries.
     async fn head(&self, ledger: &LedgerId) -> Result<Head, StoreError>;
@@ -141,8 +174,7 @@ pub trait Store: Send + Sync + 'static {
     async fn tiles(&self, ledger: &LedgerId, level: u8, from: u64, limit: usize) -> Result<Vec<Tile>, StoreError>;
 
     /// The roots of at most `limit` complete tiles of a level from index `from` on, in order.
-    async fn tile_roots(&self, ledger: &LedgerId, level: u8, from: u64, limit: usize)
-    -> Result<Vec<Hash>, StoreError>;
+    async fn tile_roots(&self, ledger: &LedgerId, level: u8, from: u64, limit: usize) -> Result<Vec<Hash>, StoreError>;
 
     /// Adds tiles to a ledger that was written before there were any. Tiles of new entries come with [`Store::append`].
     async fn add_tiles(&self, ledger: &LedgerId, tiles: &[Tile]) -> Result<(), StoreError>;

@@ -186,8 +186,10 @@ mod tests {
         let mut hashes: Vec<Hash> = (0..size).map(leaf).collect();
         let mut level = 0;
         while hashes.len() >= TILE_WIDTH {
-            let complete: Vec<Tile> =
-                (0..).zip(hashes.chunks_exact(TILE_WIDTH)).map(|(i, chunk)| Tile::new(level, i, chunk.to_vec())).collect();
+            let complete: Vec<Tile> = (0..)
+                .zip(hashes.chunks_exact(TILE_WIDTH))
+                .map(|(i, chunk)| Tile::new(level, i, chunk.to_vec()))
+                .collect();
             hashes = complete.iter().map(|tile| tile.root).collect();
             tiles.extend(complete);
             level += 1;

@@ -56,6 +56,11 @@ impl LedgerTree {
         Self { reader }
     }
 
+    /// The ledger.
+    pub fn reader(&self) -> &LedgerReader {
+        &self.reader
+    }
+
     /// RFC 6962 root over the first `size` entries.
     pub async fn root_at(&self, size: u64) -> Result<Hash, TreeError> {
         self.check_size(size).await?;

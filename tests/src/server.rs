@@ -27,6 +27,8 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// A data folder other than the store's.
     pub folder: Option<PathBuf>,
+    /// A way to the store's database other than the store's own URL.
+    pub database_url: Option<String>,
 }
 
 impl Options {
@@ -40,6 +42,7 @@ impl Options {
 pub struct Server {
     child: Child,
     output: Arc<Mutex<Vec<String>>>,
+    readers: Vec<std::thread::JoinHandle<()>>,
     folder: PathBuf,
     url: String,
 }
@@ -61,19 +64,27 @@ impl Server {
     pub fn spawn(store: &Store, options: Options) -> Self {
         let folder = options.folder.clone().unwrap_or_else(|| store.folder().to_owned());
         let mut command = command_line::command().into_std();
-        command.arg("serve").args(["--listen", "127.0.0.1:0"]).args(store.arguments_in(&folder));
+        command.arg("serve").args(["--listen", "127.0.0.1:0"]);
+        match &options.database_url {
+            Some(url) => command.args(["--database-url", url, "--data"]).arg(&folder),
+            None => command.args(store.arguments_in(&folder)),
+        };
         if let Some(roles) = options.roles {
             command.args(["--roles", roles]);
         }
         if options.dev_auth {
             command.arg("--dev-auth");
         }
+        // A ledger that writes about itself would have more entries than a test counts.
+        command.env("DAYBOOK_CHECKPOINT_INTERVAL", "0");
         command.args(&options.arguments).envs(options.environment);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let output = Arc::new(Mutex::new(Vec::new()));
-        collect(child.stdout.take().expect("piped"), Arc::clone(&output));
-        collect(child.stderr.take().expect("piped"), Arc::clone(&output));
-        Self { child, output, folder, url: String::new() }
+        let readers = vec![
+            collect(child.stdout.take().expect("piped"), Arc::clone(&output)),
+            collect(child.stderr.take().expect("piped"), Arc::clone(&output)),
+        ];
+        Self { child, output, readers, folder, url: String::new() }
     }
 
     /// Waits until it says that it is ready.
@@ -151,6 +162,27 @@ impl Server {
         }
     }
 
+    /// Waits until it ends by itself, and until all that it printed is read. Panics where it does not end in time.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("the process can be asked") {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the server does not end\n{}", printed_of(&self.output));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        for reader in self.readers.drain(..) {
+            let _ = tokio::task::spawn_blocking(move || reader.join()).await;
+        }
+        status
+    }
+
+    /// Whether it printed this, and not too long ago.
+    pub fn printed_contains(&self, text: &str) -> bool {
+        self.output.lock().expect("no reader panics").iter().any(|line| line.contains(text))
+    }
+
     /// The last lines that it printed.
     pub fn printed(&self) -> String {
         printed_of(&self.output)
@@ -180,7 +212,7 @@ fn printed_of(output: &Mutex<Vec<String>>) -> String {
 }
 
 /// Keeps what the process prints, so that its pipe never fills up.
-fn collect(pipe: impl Read + Send + 'static, output: Arc<Mutex<Vec<String>>>) {
+fn collect(pipe: impl Read + Send + 'static, output: Arc<Mutex<Vec<String>>>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n') {
             let Ok(line) = line else { return };
@@ -191,5 +223,5 @@ fn collect(pipe: impl Read + Send + 'static, output: Arc<Mutex<Vec<String>>>) {
             }
             lines.push(String::from_utf8_lossy(&line).into_owned());
         }
-    });
+    })
 }

@@ -26,8 +26,13 @@ impl Store {
             println!("skipped: {POSTGRES_URL} is not set (make test sets it; so does tests/with-postgres.sh)");
             return None;
         };
+        Some(Self::postgres_at(server_url).await)
+    }
+
+    /// A fresh schema of the PostgreSQL at `server_url`.
+    pub async fn postgres_at(server_url: String) -> Self {
         let schema = Schema::create(server_url).await;
-        Some(Self { folder: tempfile::tempdir().expect("a temporary folder"), schema: Some(schema) })
+        Self { folder: tempfile::tempdir().expect("a temporary folder"), schema: Some(schema) }
     }
 
     /// The data folder.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod image;
+pub mod lines;
 pub mod mutations;
 
 use std::path::{Path, PathBuf};

@@ -20,14 +20,19 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         &["daybook-domain", "daybook-ledger", "daybook-read-models"],
         &["actix-web", "reqwest", "utoipa"],
     ),
-    ("daybook-reactors", &["daybook-domain", "daybook-ledger", "daybook-read-models"], &["actix-web", "utoipa"]),
+    (
+        "daybook-reactors",
+        &["daybook-domain", "daybook-ledger", "daybook-read-models", "daybook-time-stamping"],
+        &["actix-web", "utoipa"],
+    ),
+    ("daybook-time-stamping", &[], &["sqlx", "rusqlite", "actix-web", "reqwest", "tokio", "rand", "rustls"]),
     ("daybook-http-kit", &["daybook-ledger"], &["sqlx", "rusqlite", "reqwest"]),
     ("daybook-write-api", &["daybook-domain", "daybook-ledger", "daybook-http-kit"], &["sqlx", "rusqlite", "reqwest"]),
     ("daybook-query-api", &["daybook-read-models", "daybook-ledger", "daybook-http-kit"], &["rusqlite", "reqwest"]),
     (
         "daybook-auditor",
-        &["daybook-ledger", "daybook-domain"],
-        &["actix-web", "reqwest", "utoipa", "opentelemetry", "clap"],
+        &["daybook-ledger", "daybook-domain", "daybook-time-stamping"],
+        &["actix-web", "utoipa", "opentelemetry"],
     ),
 ];
 /// Ours, but neither library nor bound by the table: the program wires everything, the tests look at everything.
@@ -130,7 +135,7 @@ fn nothing_forbidden_comes_in_through_another_crate() {
         ("daybook-write-api", &["daybook-read-models", "daybook-projections"][..]),
         ("daybook-query-api", &["daybook-domain", "daybook-write-api", "daybook-projections", "daybook-reactors"]),
         ("daybook-projections", &["reqwest", "actix-web", "daybook-reactors"]),
-        ("daybook-auditor", &["actix-web", "reqwest", "daybook-read-models", "daybook-http-kit"]),
+        ("daybook-auditor", &["actix-web", "daybook-read-models", "daybook-http-kit", "daybook-reactors"]),
         ("daybook-ledger", &["daybook-domain"]),
         ("daybook-domain", &["daybook-ledger", "sqlx", "actix-web"]),
     ] {

@@ -8,15 +8,20 @@
     reason = "a failed unwrap is a failed test"
 )]
 
+mod anchors;
 mod architecture;
+mod attacks;
 mod batch;
+mod checkpoints;
 mod concurrency;
 mod crash;
 mod embedded;
+mod faults;
 mod hostile;
 mod hostile_values;
 mod imports;
 mod load_test;
 mod postgres_roles;
 mod projections;
+mod proofs;
 mod rebuild;

@@ -15,7 +15,7 @@ pub(super) fn collect(mut rows: rusqlite::Rows<'_>) -> Result<Vec<Entry>, StoreE
     Ok(entries)
 }
 
-fn read_entry(row: &Row<'_>) -> Result<Entry, StoreError> {
+pub(super) fn read_entry(row: &Row<'_>) -> Result<Entry, StoreError> {
     let position: i64 = row.get(1)?;
     let corrupt = |why: String| StoreError::Corrupt { position, why };
     let get_text = |index: usize| -> Result<String, StoreError> {

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::rows::{collect, hash};
 use super::{ENTRY_COLUMNS, StoreError, bounded, signed, unsigned};
-use crate::append::Sequenced;
+use crate::append::Placement;
 use crate::entry::{Hash, LedgerId};
 use crate::store::StoredCheckpoint;
 use crate::tiles::{self, Edges, Tile};
@@ -14,9 +14,9 @@ pub(super) fn write_completed(
     transaction: &Transaction<'_>,
     edges: &mut Edges,
     before: u64,
-    sequenced: &Sequenced,
+    placement: &Placement,
 ) -> Result<(), StoreError> {
-    let (ledger, after) = (&sequenced.head.ledger_id, sequenced.head.size);
+    let (ledger, after) = (&placement.head.ledger_id, placement.head.size);
     if !tiles::completes(before, after) {
         return Ok(());
     }
@@ -29,7 +29,7 @@ pub(super) fn write_completed(
         .map(|wanted| read_roots(transaction, ledger, wanted.level, wanted.from, wanted.count))
         .collect::<Result<Vec<_>, _>>()?;
     let edge = edges.at(ledger, before).unwrap_or_default();
-    write(transaction, ledger, &tiles::complete(before, edge, &sequenced.leaves, stored))
+    write(transaction, ledger, &tiles::complete(before, edge, &placement.leaves, stored))
 }
 
 /// The leaf hashes of the incomplete lowest tile, from its entries.
