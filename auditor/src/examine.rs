@@ -78,10 +78,14 @@ pub async fn examine(
         ledger: assignment.ledger.clone(),
         max_findings: assignment.max_findings,
         states_at,
-        tile_roots: Some(TileRoots::new(move |ledger, _, root| {
+        tile_roots: Some(TileRoots::new(move |ledger, index, root| {
             let mut collected = collector.lock().unwrap_or_else(PoisonError::into_inner);
             match collected.get_mut(ledger) {
-                Some(roots) => roots.push(root),
+                Some(roots) => {
+                    // A second reading begins again with the first tile.
+                    roots.truncate(usize::try_from(index).unwrap_or(usize::MAX));
+                    roots.push(root);
+                }
                 None => {
                     collected.insert(ledger.to_owned(), vec![root]);
                 }

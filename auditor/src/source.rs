@@ -47,7 +47,8 @@ pub struct VerifyOptions {
     pub entries: Option<EntryViewer>,
 }
 
-/// Is told the roots of a ledger's complete tiles of 256 entries: ledger id, index of the tile, RFC 6962 root.
+/// Is told the roots of a ledger's complete tiles of 256 entries, in order: ledger id, index of the tile, RFC 6962 root. A
+/// source that is read a second time begins again with the first.
 ///
 /// Each tile is told once, in order, from a thread of the verification; tiles from the first entry on that is not intact
 /// are left out.

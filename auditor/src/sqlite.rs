@@ -14,11 +14,41 @@ use crate::walk::Walk;
 
 mod beside;
 
+/// In which order a file's entries are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// As they lie in the table: one pass over the file, and the quick way. Entries are written in the order of their
+    /// positions, so that is the order in which they lie.
+    Table,
+    /// As the primary key's index leads to them: says of a file that somebody has changed what is wrong with it.
+    Index,
+}
+
 pub(crate) fn verify(
     path: &Path,
     options: VerifyOptions,
-    progress: impl FnMut(Progress) -> bool,
+    mut progress: impl FnMut(Progress) -> bool,
 ) -> Result<Report, SourceError> {
+    // Whoever looks at entries is shown each of them once.
+    if options.entries.is_none() {
+        let quick = read(path, options.clone(), Order::Table, &mut progress)?;
+        if let Some(report) = quick.filter(Report::is_verified) {
+            return Ok(report);
+        }
+    }
+    match read(path, options, Order::Index, &mut progress)? {
+        Some(report) => Ok(report),
+        None => Err(SourceError::Unreadable("the index leads to no order".to_owned())),
+    }
+}
+
+/// Reads and verifies; `None` where entries do not lie in the order that was hoped for.
+fn read(
+    path: &Path,
+    options: VerifyOptions,
+    order: Order,
+    progress: &mut impl FnMut(Progress) -> bool,
+) -> Result<Option<Report>, SourceError> {
     let connection = open(path)?;
     // A deferred transaction takes its snapshot at the first read. A server may go on appending: its entries go to the
     // write-ahead log behind this snapshot, and entries and heads are read as of one commit.
@@ -40,23 +70,19 @@ pub(crate) fn verify(
     let has_tiles = has_table(&connection, "ledger_tiles")?;
     let has_checkpoints = has_table(&connection, "ledger_checkpoints")?;
     let mut walk = Walk::new(&options, heads, has_tiles, progress)?;
-    // The primary key's index says only which row comes next; the row is then sought in the table by its row id.
-    // Asked for all columns in one step, SQLite would take `ledger_id` and `position` from the index, and a table
-    // that says otherwise would not be seen. The collation is named so that a table rebuilt with another one is still
-    // read in this order.
-    let placed = if ledger.is_some() { "where placed.ledger_id = ?1" } else { "" };
-    let mut statement = connection.prepare(&format!(
-        "select {ENTRY_COLUMNS}, entry.rowid from ledger_entries as placed cross join ledger_entries as entry \
-         on entry.rowid = placed.rowid {placed} \
-         order by placed.ledger_id collate binary, placed.position collate binary"
-    ))?;
+    let mut statement = connection.prepare(&entries_in(order, ledger.is_some()))?;
     let mut rows = query(&mut statement, ledger.as_deref())?;
     let mut row_ids = RowIds::default();
+    let mut in_order = InOrder::default();
     while let Some(row) = rows.next()? {
         let cells: [Cell<'_>; 16] = cells(row)?;
         row_ids.add(row.get(16)?);
-        let [ledger_id, ..] = cells;
-        if !walk.continues(ledger_id) {
+        let [ledger_id, position, ..] = cells;
+        let continues = walk.continues(ledger_id);
+        if order == Order::Table && !in_order.goes_on(position, continues) {
+            return Ok(None);
+        }
+        if !continues {
             walk.send_blocking()?;
             beside::read(&connection, has_tiles, has_checkpoints, &mut walk)?;
             walk.begin(ledger_id);
@@ -71,19 +97,66 @@ pub(crate) fn verify(
     if has_tiles {
         beside::tiles_without_entries(&connection, ledger.as_deref(), &mut walk)?;
     }
-    let counted = match row_ids.are_all_of(&connection)? {
-        true => row_ids.count,
-        false => {
-            let sql = format!("select count(*) from ledger_entries not indexed {filter}");
-            let mut statement = connection.prepare(&sql)?;
-            let mut rows = query(&mut statement, ledger.as_deref())?;
-            match rows.next()? {
-                Some(row) => u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
-                None => 0,
-            }
-        }
+    let counted = match order {
+        Order::Table => indexed(&connection, ledger.as_deref(), filter)?,
+        Order::Index if row_ids.are_all_of(&connection)? => row_ids.count,
+        Order::Index => count(&connection, "not indexed", ledger.as_deref(), filter)?,
     };
-    walk.finish(Some(counted))
+    walk.finish(Some(counted)).map(Some)
+}
+
+/// The query of all entries.
+fn entries_in(order: Order, one_ledger: bool) -> String {
+    match order {
+        Order::Table => {
+            let filter = if one_ledger { "where ledger_id = ?1" } else { "" };
+            format!("select {ENTRY_COLUMNS}, rowid from ledger_entries not indexed {filter} order by rowid")
+        }
+        // The primary key's index says only which row comes next; the row is then sought in the table by its row id.
+        // Asked for all columns in one step, SQLite would take `ledger_id` and `position` from the index, and a table
+        // that says otherwise would not be seen. The collation is named so that a table rebuilt with another one is
+        // still read in this order.
+        Order::Index => {
+            let placed = if one_ledger { "where placed.ledger_id = ?1" } else { "" };
+            format!(
+                "select {ENTRY_COLUMNS}, entry.rowid from ledger_entries as placed cross join ledger_entries as entry \
+                 on entry.rowid = placed.rowid {placed} \
+                 order by placed.ledger_id collate binary, placed.position collate binary"
+            )
+        }
+    }
+}
+
+/// How many rows the primary key's index has. Where it is not to be found, as many as make another reading necessary.
+fn indexed(connection: &Connection, ledger: Option<&str>, filter: &str) -> Result<u64, SourceError> {
+    match count(connection, "indexed by sqlite_autoindex_ledger_entries_1", ledger, filter) {
+        Err(SourceError::Unreadable(_)) => Ok(u64::MAX),
+        counted => counted,
+    }
+}
+
+fn count(connection: &Connection, how: &str, ledger: Option<&str>, filter: &str) -> Result<u64, SourceError> {
+    let mut statement = connection.prepare(&format!("select count(*) from ledger_entries {how} {filter}"))?;
+    let mut rows = query(&mut statement, ledger)?;
+    Ok(match rows.next()? {
+        Some(row) => u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
+        None => 0,
+    })
+}
+
+/// Whether entries come one ledger after the other, each in the order of its positions.
+#[derive(Debug, Default)]
+struct InOrder {
+    next: i64,
+}
+
+impl InOrder {
+    fn goes_on(&mut self, position: Cell<'_>, same_ledger: bool) -> bool {
+        let Cell::Integer(position) = position else { return false };
+        let expected = if same_ledger { self.next } else { 0 };
+        self.next = position.saturating_add(1);
+        position == expected
+    }
 }
 
 /// The row ids that were read, in the order in which the index led to them.

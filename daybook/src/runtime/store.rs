@@ -102,7 +102,9 @@ impl Location {
         let opened = match self {
             Self::Embedded(folder) => {
                 make_folder(folder)?;
-                ReadDb::open_sqlite(folder.join("read.db")).await
+                let file = folder.join("read.db");
+                set_aside_if_damaged(&file).await?;
+                ReadDb::open_sqlite(file).await
             }
             Self::Postgres(url) => ReadDb::open_postgres(url, POSTGRES_CONNECTIONS).await,
         };
@@ -156,6 +158,44 @@ pub async fn checkpoint(file: &Path) -> anyhow::Result<()> {
     connection.close().await?;
     ensure!(busy == 0, "somebody reads it");
     Ok(())
+}
+
+/// Read tables that SQLite cannot read are put aside and folded anew: everything in them is in the ledger.
+async fn set_aside_if_damaged(file: &Path) -> anyhow::Result<()> {
+    if !file.is_file() || looked_into(file).await.is_ok_and(|readable| readable) {
+        return Ok(());
+    }
+    let with_ending = |ending: &str| {
+        let mut path = file.as_os_str().to_owned();
+        path.push(ending);
+        PathBuf::from(path)
+    };
+    let aside = with_ending(".damaged");
+    tracing::error!(file = %file.display(), aside = %aside.display(), "the read tables are damaged and are folded anew");
+    std::fs::rename(file, &aside).with_context(|| format!("cannot put {} aside", file.display()))?;
+    for ending in ["-wal", "-shm"] {
+        match std::fs::remove_file(with_ending(ending)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", with_ending(ending).display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// False where SQLite says that the file is malformed or none of its own; whatever else is wrong is said when it is opened.
+async fn looked_into(file: &Path) -> anyhow::Result<bool> {
+    let options = SqliteConnectOptions::new().filename(file).busy_timeout(CHECKPOINT_PATIENCE);
+    let read = async {
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        let _: i64 = sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(&mut connection).await?;
+        connection.close().await
+    };
+    match read.await {
+        Err(sqlx::Error::Database(error)) => Ok(!matches!(error.code().as_deref(), Some("11" | "26" | "267"))),
+        _ => Ok(true),
+    }
 }
 
 /// Makes the data folder, for its owner alone.

@@ -62,7 +62,16 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens (or makes) the file for writing and reading. Refused while another process has it open for writing.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let path = path.as_ref().to_owned();
+        let path = path.as_ref();
+        Self::open_for_writing(path.to_owned()).map_err(|error| match error {
+            StoreError::Unavailable(why) | StoreError::Failed(why) if !why.contains(&path.display().to_string()) => {
+                StoreError::Unavailable(format!("{}: {why}", path.display()))
+            }
+            other => other,
+        })
+    }
+
+    fn open_for_writing(path: PathBuf) -> Result<Self, StoreError> {
         let lock = lock_file(&path)?;
         let mut connection = Connection::open(&path)?;
         connection.busy_timeout(Duration::from_secs(10))?;

@@ -28,10 +28,16 @@ pub async fn settled(client: &Client) {
 
 /// `daybook projections check`: each read model has folded the whole ledger and equals one that is built from nothing.
 pub async fn read_models_equal_a_rebuild(store: &Store) {
-    let entries = store.verified().await["entries"].clone();
+    let mut entries = store.verified().await["entries"].as_u64().expect("a number");
+    // A server that stops seals the ledger last, when its projectors have ended.
+    let last = store.daybook(&["replay", "--from", &entries.saturating_sub(1).to_string()]).await.expect(0).json_lines();
+    if last.first().is_some_and(|entry| entry["event_type"] == "ledger.sealed") {
+        entries -= 1;
+    }
     for projector in PROJECTORS {
         let checked = store.daybook(&["projections", "check", projector, "--json"]).await.expect(0).json();
-        assert_eq!((&checked["equal"], &checked["entries"]), (&Value::from(true), &entries), "{checked}");
+        assert_eq!(checked["equal"], true, "{checked}");
+        assert!(checked["entries"].as_u64().is_some_and(|checked| checked >= entries), "{entries}: {checked}");
         for table in checked["tables"].as_array().expect("tables") {
             assert_eq!(table["rows"], table["rebuilt_rows"], "{checked}");
             assert_eq!((&table["only_live"], &table["only_rebuilt"]), (&Value::from(0), &Value::from(0)), "{checked}");

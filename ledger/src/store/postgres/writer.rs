@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSeverity};
 use sqlx::{Connection, Executor, PgConnection, PgPool, Row};
 
 use super::line::{Prepared, Read, Turn, Wanted};
@@ -114,8 +114,7 @@ impl Writer {
             Some(statement) => match statement.write(&mut self.connection).await {
                 Ok(moved) => moved,
                 Err(sqlx::Error::Database(error)) if error.is_unique_violation() => false,
-                Err(sqlx::Error::Database(error)) => return Err(StoreError::Unavailable(error.to_string())),
-                Err(error) => return Err(StoreError::UnknownOutcome(error.to_string())),
+                Err(error) => return Err(uncommitted(error)),
             },
             // Refusals must be judged on the present state.
             None => head_is(&mut self.connection, ledger, before).await?,
@@ -155,11 +154,19 @@ impl Writer {
                 self.heads.insert(ledger.clone(), placement.head.clone());
                 Ok(placement)
             }
-            // The server refused the commit: it did not happen. Anything else (a lost connection) may have come after.
-            Err(sqlx::Error::Database(error)) => Err(StoreError::Unavailable(error.to_string())),
-            Err(error) => Err(StoreError::UnknownOutcome(error.to_string())),
+            Err(error) => Err(uncommitted(error)),
         }
     }
+}
+
+/// What an error in place of a commit's answer says: a statement that the server refused did not happen. A connection that
+/// was lost, or a session that the server ended (it may do so after the commit, before the answer), says nothing.
+fn uncommitted(error: sqlx::Error) -> StoreError {
+    let refused = error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+        .is_some_and(|error| error.severity() == PgSeverity::Error);
+    if refused { StoreError::Unavailable(error.to_string()) } else { StoreError::UnknownOutcome(error.to_string()) }
 }
 
 /// Sequences a batch, reading what it takes.
