@@ -110,7 +110,9 @@ fn entries_in(order: Order, one_ledger: bool) -> String {
     match order {
         Order::Table => {
             let filter = if one_ledger { "where ledger_id = ?1" } else { "" };
-            format!("select {ENTRY_COLUMNS}, rowid from ledger_entries not indexed {filter} order by rowid")
+            format!(
+                "select {ENTRY_COLUMNS}, entry.rowid from ledger_entries as entry not indexed {filter} order by entry.rowid"
+            )
         }
         // The primary key's index says only which row comes next; the row is then sought in the table by its row id.
         // Asked for all columns in one step, SQLite would take `ledger_id` and `position` from the index, and a table
