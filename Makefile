@@ -4,7 +4,7 @@ CARGO ?= cargo
 # cargo-nextest where it is installed, plain `cargo test` elsewhere: the same tests.
 TEST := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo "nextest run --no-fail-fast" || echo "test --no-fail-fast")
 
-.PHONY: demo run test lint bench help
+.PHONY: demo run test lint bench bench-peers help
 
 help:
 	@echo "make demo   build, start, import real transactions, verify, and stay up"
@@ -12,6 +12,7 @@ help:
 	@echo "make test   every test, on SQLite and on a PostgreSQL that is started for it"
 	@echo "make lint   formatting and clippy"
 	@echo "make bench  the tables of docs/performance.md, on this machine"
+	@echo "make bench-peers  the embedded store beside UmaDB, which it installs into target/peers"
 
 # What every build needs, in one line each where it is missing.
 .PHONY: toolchain
@@ -42,4 +43,7 @@ lint: toolchain
 	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 bench: toolchain tests/prerequisites
-	@DAYBOOK_TEST_POSTGRES_FSYNC=on tests/with-postgres.sh $(CARGO) bench --locked --workspace --bench durable_commands
+	@DAYBOOK_TEST_POSTGRES_FSYNC=on tests/with-postgres.sh $(CARGO) bench --locked --workspace --bench durable_commands --bench sqlite_store --bench verification
+
+bench-peers: toolchain
+	@CARGO="$(CARGO)" tests/peers/run.sh

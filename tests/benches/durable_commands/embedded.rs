@@ -89,6 +89,9 @@ pub async fn table() {
     let read: u64 = parallel.try_fold(0, |sum, count| async move { Ok(sum + count) }).await.unwrap();
     println!("| replay, two ranges at a time | {:.0} |", read as f64 / started.elapsed().as_secs_f64());
 
+    let rate = crate::replay::through_a_projector(ledger.reader()).await;
+    println!("| replay through the projector engine into one simple table | {rate:.0} |");
+
     drop(ledger);
     let started = Instant::now();
     let options = daybook_auditor::VerifyOptions::default();

@@ -6,8 +6,10 @@
 
 mod commands;
 mod embedded;
+mod embedded_commands;
 mod measure;
 mod payment;
+mod replay;
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -16,7 +18,10 @@ fn main() {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     println!("Machine: {model}, {cores} cores; build: release\n");
     runtime.block_on(async {
-        commands::table().await;
-        embedded::table().await;
+        if std::env::var_os("BENCH_PEER").is_none() {
+            commands::table().await;
+            embedded::table().await;
+        }
+        embedded_commands::table().await;
     });
 }
