@@ -39,6 +39,8 @@ pub(crate) struct TooLong(usize);
 pub(crate) struct Batch {
     bytes: Vec<u8>,
     slots: Vec<Slot>,
+    /// Where not every row is held: which ones are, ascending.
+    picked: Option<Vec<usize>>,
     pub(crate) checked: Checked,
 }
 
@@ -75,13 +77,40 @@ impl Batch {
     /// The rows, each of `N` columns.
     pub(crate) fn rows<const N: usize>(&self) -> impl ExactSizeIterator<Item = [Cell<'_>; N]> {
         let (rows, _) = self.slots.as_chunks::<N>();
-        rows.iter().map(|row| row.map(|slot| self.cell(slot)))
+        rows.iter().map(|row| self.cells(row))
     }
 
-    /// One row of `N` columns.
+    /// One row of `N` columns, if the batch holds it.
     pub(crate) fn row<const N: usize>(&self, index: usize) -> Option<[Cell<'_>; N]> {
         let (rows, _) = self.slots.as_chunks::<N>();
-        rows.get(index).map(|row| row.map(|slot| self.cell(slot)))
+        let held = match &self.picked {
+            Some(picked) => picked.binary_search(&index).ok()?,
+            None => index,
+        };
+        rows.get(held).map(|row| self.cells(row))
+    }
+
+    /// From now on the batch, an empty one, holds the rows that [`Batch::pick`] adds, and no others.
+    pub(crate) fn hold_picked(&mut self) {
+        self.picked.get_or_insert_default().clear();
+    }
+
+    /// Adds a row by its number among all rows; the numbers ascend. False where the batch has no place for it.
+    pub(crate) fn pick<const N: usize>(&mut self, index: usize, cells: &[Cell<'_>; N]) -> bool {
+        let added = self.bytes.len() <= FULL_BYTES && self.push(cells).is_ok();
+        if added && let Some(picked) = &mut self.picked {
+            picked.push(index);
+        }
+        added
+    }
+
+    /// In a loop of its own: `array::map` would move every slot and every cell several times.
+    fn cells<const N: usize>(&self, row: &[Slot; N]) -> [Cell<'_>; N] {
+        let mut cells = [Cell::Null; N];
+        for (cell, slot) in cells.iter_mut().zip(row) {
+            *cell = self.cell(*slot);
+        }
+        cells
     }
 
     fn cell(&self, slot: Slot) -> Cell<'_> {
@@ -126,6 +155,7 @@ impl Batch {
         }
         self.bytes.clear();
         self.slots.clear();
+        self.picked = None;
         self.checked.clear();
     }
 }

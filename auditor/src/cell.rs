@@ -190,63 +190,68 @@ impl<'a> EntryRow<'a> {
 
     /// The fields, where every one can be read as what it should be. What cannot is noted in `problems`.
     pub(crate) fn fields(&self, problems: &mut Problems) -> Option<Fields<'a>> {
-        let [
-            ledger_id,
-            position,
-            event_id,
-            stream_type,
-            stream_id,
-            version,
-            event_type,
-            schema_version,
-            recorded_at,
-            actor_kind,
-            actor_id,
-            metadata,
-            payload,
-            payload_digest,
-            previous_hash,
-            hash,
-        ] = self.0;
-        // Every column is looked at before any is given up on, so that the detail is complete.
-        let hash = problems.exact("hash", hash);
-        let ledger_id = problems.text("ledger_id", ledger_id);
-        let position = problems.number("position", position);
-        let event_id = problems.exact("event_id", event_id);
-        let stream_type = problems.text("stream_type", stream_type);
-        let stream_id = problems.text("stream_id", stream_id);
-        let version = problems.number("version", version);
-        let event_type = problems.text("event_type", event_type);
-        let schema_version = problems.number("schema_version", schema_version);
-        let recorded_at = problems.number("recorded_at", recorded_at);
-        let actor_kind = problems.text("actor_kind", actor_kind);
-        let actor_id = problems.text("actor_id", actor_id);
-        let metadata = problems.json("metadata", metadata);
-        let payload = match payload {
-            Cell::Null => Some(None),
-            present => problems.json("payload", present).map(Some),
-        };
-        let payload_digest = problems.exact("payload_digest", payload_digest);
-        let previous_hash = problems.exact("previous_hash", previous_hash);
-        Some(Fields {
-            hash: hash?,
-            ledger_id: ledger_id?,
-            position: position?,
-            event_id: event_id?,
-            stream_type: stream_type?,
-            stream_id: stream_id?,
-            version: version?,
-            event_type: event_type?,
-            schema_version: schema_version?,
-            recorded_at: recorded_at?,
-            actor_kind: actor_kind?,
-            actor_id: actor_id?,
-            metadata: metadata?,
-            payload: payload?,
-            payload_digest: payload_digest?,
-            previous_hash: previous_hash?,
-        })
+        fields_of(&self.0, problems)
     }
+}
+
+/// [`EntryRow::fields`] of columns that need not be moved for it.
+pub(crate) fn fields_of<'a>(cells: &[Cell<'a>; 16], problems: &mut Problems) -> Option<Fields<'a>> {
+    let [
+        ledger_id,
+        position,
+        event_id,
+        stream_type,
+        stream_id,
+        version,
+        event_type,
+        schema_version,
+        recorded_at,
+        actor_kind,
+        actor_id,
+        metadata,
+        payload,
+        payload_digest,
+        previous_hash,
+        hash,
+    ] = *cells;
+    // Every column is looked at before any is given up on, so that the detail is complete.
+    let hash = problems.exact("hash", hash);
+    let ledger_id = problems.text("ledger_id", ledger_id);
+    let position = problems.number("position", position);
+    let event_id = problems.exact("event_id", event_id);
+    let stream_type = problems.text("stream_type", stream_type);
+    let stream_id = problems.text("stream_id", stream_id);
+    let version = problems.number("version", version);
+    let event_type = problems.text("event_type", event_type);
+    let schema_version = problems.number("schema_version", schema_version);
+    let recorded_at = problems.number("recorded_at", recorded_at);
+    let actor_kind = problems.text("actor_kind", actor_kind);
+    let actor_id = problems.text("actor_id", actor_id);
+    let metadata = problems.json("metadata", metadata);
+    let payload = match payload {
+        Cell::Null => Some(None),
+        present => problems.json("payload", present).map(Some),
+    };
+    let payload_digest = problems.exact("payload_digest", payload_digest);
+    let previous_hash = problems.exact("previous_hash", previous_hash);
+    Some(Fields {
+        hash: hash?,
+        ledger_id: ledger_id?,
+        position: position?,
+        event_id: event_id?,
+        stream_type: stream_type?,
+        stream_id: stream_id?,
+        version: version?,
+        event_type: event_type?,
+        schema_version: schema_version?,
+        recorded_at: recorded_at?,
+        actor_kind: actor_kind?,
+        actor_id: actor_id?,
+        metadata: metadata?,
+        payload: payload?,
+        payload_digest: payload_digest?,
+        previous_hash: previous_hash?,
+    })
 }
 
 /// An entry's columns as the types they should have, borrowed from the row.

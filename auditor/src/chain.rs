@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use daybook_ledger::canonical::GENESIS_TAG;
 
-use crate::batch::{Batch, digest_of};
+use crate::batch::Batch;
 use crate::cell::{Cell, Digest, EntryRow, Fields, LedgerKey, Problems};
 use crate::hashing::{Look, canonical_fields};
 use crate::head::{HeadRow, State};
@@ -154,10 +154,13 @@ impl LedgerCheck {
                 Look::Plain | Look::Smooth => self.stretch(batch, index, 1 + smooth)?,
                 Look::Own | Look::Odd => 0,
             };
-            if taken == 0
-                && let Some(row) = batch.row(index)
-            {
-                self.row(&EntryRow(row), batch, index)?;
+            if taken == 0 {
+                match batch.row(index) {
+                    Some(row) => self.row(&EntryRow(row), batch, index)?,
+                    // Only where something is wrong already does a row not go on from the one before, although it is
+                    // smooth. Whoever did not keep it must read it once more.
+                    None => self.findings.add(None, FindingKind::LinkBroken, "an entry that goes on from a bad one"),
+                }
             }
             index += taken.max(1);
         }
@@ -167,7 +170,8 @@ impl LedgerCheck {
     /// Takes up to `rows` rows in one step: a plain one and smooth ones after it. Returns how many were taken, none
     /// where the first one does not go on from the row before, or the row before is in doubt.
     fn stretch(&mut self, batch: &Batch, first: usize, rows: usize) -> io::Result<usize> {
-        let Some(row) = batch.row(first).and_then(ends_of) else { return Ok(0) };
+        let ends = &batch.checked.ends;
+        let Some(row) = ends.get(first).copied() else { return Ok(0) };
         let Last::Sound { hash, .. } = self.last else { return Ok(0) };
         let goes_on = row.position == self.expected
             && row.previous_hash == hash
@@ -181,9 +185,7 @@ impl LedgerCheck {
         let next = self.states.next().into_iter().chain(self.head_size).filter(|size| *size > self.expected).min();
         let most = next.map_or(usize::MAX, |size| usize::try_from(size - self.expected).unwrap_or(usize::MAX));
         let rows = rows.min(most);
-        let Some(end) = rows.checked_sub(1).and_then(|last| batch.row(first + last)).and_then(ends_of) else {
-            return Ok(0);
-        };
+        let Some(end) = rows.checked_sub(1).and_then(|last| ends.get(first + last)).copied() else { return Ok(0) };
         let (Some(leaves), Some(records)) =
             (batch.checked.leaves.get(first..first + rows), batch.checked.records.get(first..first + rows))
         else {
@@ -424,29 +426,6 @@ impl LedgerCheck {
     pub(crate) fn checkpoints(&mut self, total: u64, newest: Vec<StoredCheckpoint>) {
         self.checkpoints = (total, newest);
     }
-}
-
-/// What a row is linked by.
-#[derive(Debug, Clone, Copy)]
-struct Ends {
-    position: u64,
-    previous_hash: Digest,
-    hash: Digest,
-    recorded_at: u64,
-}
-
-fn ends_of(cells: [Cell<'_>; 16]) -> Option<Ends> {
-    let [_, position, .., recorded_at, _, _, _, _, _, previous_hash, hash] = cells;
-    let number = |cell| match cell {
-        Cell::Integer(value) => u64::try_from(value).ok(),
-        _ => None,
-    };
-    Some(Ends {
-        position: number(position)?,
-        previous_hash: *digest_of(previous_hash)?,
-        hash: *digest_of(hash)?,
-        recorded_at: number(recorded_at)?,
-    })
 }
 
 /// Entries a second; zero where no time passed.

@@ -8,7 +8,7 @@
 use daybook_ledger::canonical::CanonicalFields;
 
 use crate::batch::Batch;
-use crate::cell::{Cell, Digest, EntryRow, Fields, LedgerKey, Problems};
+use crate::cell::{Cell, Digest, Fields, LedgerKey, Problems, fields_of};
 use crate::merkle::{self, TILE_WIDTH};
 use crate::own_entries;
 use crate::streams::{Record, StreamNames};
@@ -30,6 +30,8 @@ pub(crate) enum Look {
 #[derive(Debug, Default)]
 pub(crate) struct Checked {
     pub(crate) looks: Vec<Look>,
+    /// What rows are linked by; nothing of use where a row is odd.
+    pub(crate) ends: Vec<Ends>,
     /// Leaf hashes; zeros where a row is odd.
     pub(crate) leaves: Vec<Digest>,
     /// For stream versions; empty where the row's columns cannot be read.
@@ -41,6 +43,7 @@ pub(crate) struct Checked {
 impl Checked {
     pub(crate) fn clear(&mut self) {
         self.looks.clear();
+        self.ends.clear();
         self.leaves.clear();
         self.records.clear();
         self.tiles.clear();
@@ -64,12 +67,56 @@ pub(crate) struct Hashing {
     level: Vec<Digest>,
 }
 
-/// The end of a plain row that the next one goes on from.
-#[derive(Debug, Clone, Copy)]
-struct End {
-    position: u64,
-    hash: Digest,
-    recorded_at: u64,
+/// What a row is linked by.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ends {
+    pub(crate) position: u64,
+    pub(crate) previous_hash: Digest,
+    pub(crate) hash: Digest,
+    pub(crate) recorded_at: u64,
+}
+
+/// What the next row of a batch is looked at beside.
+#[derive(Debug, Default)]
+struct Before {
+    /// The row before, where that is plain.
+    ends: Option<Ends>,
+    /// The row of the batch with which a tile starts, while its rows are smooth.
+    tile_start: Option<usize>,
+}
+
+/// Rows that a hashing thread reads itself and checks where they lie, without a copy.
+pub(crate) trait Rows: Send + Sync + std::fmt::Debug {
+    /// Reads the rows of one stretch and gives them to `checking`.
+    fn read(&self, stretch: u64, checking: Checking<'_>);
+}
+
+/// A batch that is filled with what is found about rows; only those that somebody has to look at are held as well.
+#[derive(Debug)]
+pub(crate) struct Checking<'a> {
+    hashing: &'a mut Hashing,
+    key: &'a LedgerKey,
+    batch: &'a mut Batch,
+    before: Before,
+}
+
+impl Checking<'_> {
+    /// Checks the next row. False where something is wrong with it, or the batch has no place for it.
+    pub(crate) fn row(&mut self, cells: &[Cell<'_>; 16]) -> bool {
+        match self.hashing.row(self.key, cells, &mut self.before, &mut self.batch.checked) {
+            Look::Odd => false,
+            Look::Smooth => true,
+            Look::Own | Look::Plain => {
+                let index = self.batch.checked.looks.len() - 1;
+                self.batch.pick(index, cells)
+            }
+        }
+    }
+
+    /// Number of rows so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.batch.checked.looks.len() as u64
+    }
 }
 
 impl Hashing {
@@ -81,50 +128,70 @@ impl Hashing {
     pub(crate) fn entries(&mut self, key: &LedgerKey, batch: &mut Batch) {
         let mut checked = std::mem::take(&mut batch.checked);
         checked.clear();
-        let mut before: Option<End> = None;
-        // The row of the batch with which a tile starts, while its rows are smooth.
-        let mut tile_start = None;
-        for (index, cells) in batch.rows::<16>().enumerate() {
-            let mut problems = Problems::default();
-            let fields = EntryRow(cells).fields(&mut problems);
-            let record = fields
-                .map(|fields| self.names.record(fields.stream_type, fields.stream_id, fields.position, fields.version));
-            checked.records.push(record.unwrap_or_default());
-            let plain = fields.filter(|fields| self.is_plain(key, fields, &mut problems) && problems.is_empty());
-            let Some(fields) = plain else {
-                checked.looks.push(Look::Odd);
-                checked.leaves.push(Digest::default());
-                (before, tile_start) = (None, None);
-                continue;
-            };
-            checked.leaves.push(merkle::leaf_hash(&self.canonical));
-            let goes_on = before.is_some_and(|before| {
-                before.position.checked_add(1) == Some(fields.position)
-                    && before.hash == *fields.previous_hash
-                    && before.recorded_at <= fields.recorded_at
-            });
-            let look = match (own_entries::is_own(fields.stream_type), goes_on) {
-                (true, _) => Look::Own,
-                (false, true) => Look::Smooth,
-                (false, false) => Look::Plain,
-            };
-            checked.looks.push(look);
-            before = Some(End { position: fields.position, hash: *fields.hash, recorded_at: fields.recorded_at });
-            match fields.position % TILE_WIDTH as u64 {
-                0 => tile_start = (look != Look::Own).then_some(index),
-                _ if look != Look::Smooth => tile_start = None,
-                255 => {
-                    if let Some(start) = tile_start
-                        && let Some(leaves) = checked.leaves.get(start..=index)
-                    {
-                        let tile = self.tile(leaves);
-                        checked.tiles.push((start, tile));
-                    }
-                }
-                _ => {}
-            }
+        let mut before = Before::default();
+        for cells in batch.rows::<16>() {
+            self.row(key, &cells, &mut before, &mut checked);
         }
         batch.checked = checked;
+    }
+
+    /// Has a stretch of rows read and checked, all of them of one ledger, into an empty batch.
+    pub(crate) fn read(&mut self, key: &LedgerKey, rows: &dyn Rows, stretch: u64, batch: &mut Batch) {
+        batch.hold_picked();
+        rows.read(stretch, Checking { hashing: self, key, batch, before: Before::default() });
+    }
+
+    /// Checks the next row of a batch.
+    fn row(&mut self, key: &LedgerKey, cells: &[Cell<'_>; 16], before: &mut Before, checked: &mut Checked) -> Look {
+        let index = checked.looks.len();
+        let mut problems = Problems::default();
+        let fields = fields_of(cells, &mut problems);
+        let record = fields
+            .as_ref()
+            .map(|fields| self.names.record(fields.stream_type, fields.stream_id, fields.position, fields.version));
+        checked.records.push(record.unwrap_or_default());
+        let plain = fields.filter(|fields| self.is_plain(key, fields, &mut problems) && problems.is_empty());
+        let Some(fields) = plain else {
+            checked.looks.push(Look::Odd);
+            checked.ends.push(Ends::default());
+            checked.leaves.push(Digest::default());
+            *before = Before::default();
+            return Look::Odd;
+        };
+        checked.leaves.push(merkle::leaf_hash(&self.canonical));
+        let goes_on = before.ends.as_ref().is_some_and(|before| {
+            before.position.checked_add(1) == Some(fields.position)
+                && before.hash == *fields.previous_hash
+                && before.recorded_at <= fields.recorded_at
+        });
+        let look = match (own_entries::is_own(fields.stream_type), goes_on) {
+            (true, _) => Look::Own,
+            (false, true) => Look::Smooth,
+            (false, false) => Look::Plain,
+        };
+        checked.looks.push(look);
+        let ends = Ends {
+            position: fields.position,
+            previous_hash: *fields.previous_hash,
+            hash: *fields.hash,
+            recorded_at: fields.recorded_at,
+        };
+        checked.ends.push(ends);
+        before.ends = Some(ends);
+        match fields.position % TILE_WIDTH as u64 {
+            0 => before.tile_start = (look != Look::Own).then_some(index),
+            _ if look != Look::Smooth => before.tile_start = None,
+            255 => {
+                if let Some(start) = before.tile_start
+                    && let Some(leaves) = checked.leaves.get(start..=index)
+                {
+                    let tile = self.tile(leaves);
+                    checked.tiles.push((start, tile));
+                }
+            }
+            _ => {}
+        }
+        look
     }
 
     /// Whether hash and payload digest of a row are right. Leaves its canonical bytes in the buffer.

@@ -18,7 +18,14 @@ pub fn leaf_hash(canonical: &[u8]) -> Digest {
 
 /// `SHA-256(0x01 ‖ left ‖ right)`.
 pub(crate) fn node_hash(left: &Digest, right: &Digest) -> Digest {
-    Sha256::new().chain_update([0x01]).chain_update(left).chain_update(right).finalize().into()
+    // One piece, which takes less than three.
+    let mut node = [0x01; 65];
+    if let Some((hashes, [])) = node.split_first_mut().map(|(_, hashes)| hashes.as_chunks_mut::<32>())
+        && let [first, second] = hashes
+    {
+        (*first, *second) = (*left, *right);
+    }
+    Sha256::digest(node).into()
 }
 
 /// The root over hashes of which there are a power of two, at least one. Leaves the vector with one hash.

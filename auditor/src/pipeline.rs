@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use crate::batch::Batch;
 use crate::cell::LedgerKey;
 use crate::chain::{LedgerCheck, Start};
-use crate::hashing::Hashing;
+use crate::hashing::{Hashing, Rows};
 use crate::report::{LedgerReport, Part, StoredCheckpoint};
 use crate::source::{SourceError, VerifyOptions};
 use crate::streams::StreamNames;
@@ -27,6 +27,8 @@ pub(crate) enum Step {
     Begin(Box<Start>),
     /// Its next entries.
     Entries(Arc<LedgerKey>, Batch),
+    /// The same, as a stretch of rows that a hashing thread reads itself into the batch, an empty one.
+    Stretch(Arc<LedgerKey>, Batch, Arc<dyn Rows>, u64),
     /// Its next stored tiles, after all entries.
     Tiles(Batch),
     /// Number of its stored checkpoints, and the newest.
@@ -114,6 +116,10 @@ fn hash(to_hash: &Mutex<Receiver<(u64, Step)>>, hashed: &Sender<(u64, Step)>, mu
                 hashing.entries(&key, &mut batch);
                 Step::Entries(key, batch)
             }
+            Step::Stretch(key, mut batch, rows, stretch) => {
+                hashing.read(&key, rows.as_ref(), stretch, &mut batch);
+                Step::Entries(key, batch)
+            }
             Step::Tiles(mut batch) => {
                 Hashing::tiles(&mut batch);
                 Step::Tiles(batch)
@@ -168,7 +174,7 @@ impl Judging {
                 self.complete()?;
                 self.current = Some(LedgerCheck::new(*start, &self.options, self.threads));
             }
-            (Step::Broken, _) => return Err(io::Error::other("a hashing thread stopped")),
+            (Step::Broken | Step::Stretch(..), _) => return Err(io::Error::other("a hashing thread stopped")),
             (Step::Entries(_, batch), Some(check)) => {
                 check.entries(&batch)?;
                 return Ok(Some(batch));

@@ -13,6 +13,9 @@ use crate::source::{Progress, SourceError, VerifyOptions};
 use crate::walk::Walk;
 
 mod beside;
+mod stretches;
+
+use stretches::Stretches;
 
 /// In which order a file's entries are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +72,22 @@ fn read(
     drop(rows);
     let has_tiles = has_table(&connection, "ledger_tiles")?;
     let has_checkpoints = has_table(&connection, "ledger_checkpoints")?;
+    let stretches = match order {
+        Order::Table => Stretches::open(path, &connection, &heads, &options)?,
+        Order::Index => None,
+    };
     let mut walk = Walk::new(&options, heads, has_tiles, progress)?;
+    if let Some(stretches) = stretches {
+        if !stretches.send(&mut walk)? {
+            return stretches.end().map(|_| None);
+        }
+        beside::read(&connection, has_tiles, has_checkpoints, &mut walk)?;
+        if has_tiles {
+            beside::tiles_without_entries(&connection, ledger.as_deref(), &mut walk)?;
+        }
+        let report = walk.finish(Some(indexed(&connection, ledger.as_deref(), filter)?))?;
+        return stretches.end().map(|sound| sound.then_some(report));
+    }
     let mut statement = connection.prepare(&entries_in(order, ledger.is_some()))?;
     let mut rows = query(&mut statement, ledger.as_deref())?;
     let mut row_ids = RowIds::default();
@@ -205,7 +223,7 @@ fn query<'a>(statement: &'a mut Statement<'_>, ledger: Option<&str>) -> rusqlite
     }
 }
 
-fn cells<'a, const N: usize>(row: &'a Row<'_>) -> Result<[Cell<'a>; N], SourceError> {
+fn cells<'a, const N: usize>(row: &'a Row<'_>) -> rusqlite::Result<[Cell<'a>; N]> {
     let mut cells = [Cell::Null; N];
     for (index, cell) in cells.iter_mut().enumerate() {
         *cell = match row.get_ref(index)? {

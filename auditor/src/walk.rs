@@ -9,6 +9,7 @@ use std::time::Instant;
 use crate::batch::Batch;
 use crate::cell::{Cell, EntryRow, LedgerKey, Problems};
 use crate::chain::{Start, rate};
+use crate::hashing::Rows;
 use crate::head::HeadRow;
 use crate::merkle::TILE_WIDTH;
 use crate::pipeline::{Pipeline, Step};
@@ -112,6 +113,23 @@ impl<P: FnMut(Progress) -> bool> Walk<P> {
         let [_, position, ..] = cells;
         let at_edge = matches!(position, Cell::Integer(value) if value % TILE_WIDTH as i64 == TILE_WIDTH as i64 - 1);
         Ok(self.batch.is_full(16, at_edge))
+    }
+
+    /// Has the next `entries` entries of the ledger read by a hashing thread, as a stretch of `rows`. Progress counts
+    /// them now: they are read while the next stretches wait.
+    pub(crate) fn stretch_blocking(
+        &mut self,
+        rows: &Arc<dyn Rows>,
+        stretch: u64,
+        entries: u64,
+    ) -> Result<(), SourceError> {
+        let empty = self.pipeline.empty_blocking().ok_or_else(|| io::Error::other("the verification broke down"))?;
+        if let Some(key) = &self.current {
+            self.pipeline.send(Step::Stretch(Arc::clone(key), empty, Arc::clone(rows), stretch));
+        }
+        let before = self.entries / PROGRESS_ROWS;
+        self.entries += entries;
+        if self.entries / PROGRESS_ROWS > before { self.tell() } else { Ok(()) }
     }
 
     fn tell(&mut self) -> Result<(), SourceError> {

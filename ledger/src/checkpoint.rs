@@ -199,6 +199,7 @@ impl Checkpointer {
     /// Compares, signs, remembers and stores, in this order.
     async fn sign_sealed(&self, sealed: &Appended) -> Result<StoredCheckpoint, CheckpointError> {
         let size = sealed.receipt.position + 1;
+        self.compare_with_seal(sealed.receipt.position).await?;
         let body = CheckpointBody { origin: self.keys.origin().to_owned(), size, root: self.tree.root_at(size).await? };
         let lock = self.memory.lock().await?;
         let remembered = self.compare().await?;
@@ -212,6 +213,17 @@ impl Checkpointer {
         let checkpoint = StoredCheckpoint { size, root: body.root, note: note.to_string(), signed_at };
         self.ledger.store().save_checkpoint(self.ledger.id(), &checkpoint).await?;
         Ok(checkpoint)
+    }
+
+    /// The seal has the root that the sequencer kept; the tiles must come to the same before anything is signed of them.
+    async fn compare_with_seal(&self, position: u64) -> Result<(), CheckpointError> {
+        let sealed = self.ledger.entries(position, 1).await?;
+        let payload = sealed.first().and_then(|entry| entry.payload.as_deref()).unwrap_or_default();
+        let root = self.tree.root_at(position).await?;
+        if payload.contains(&format!("\"root\":\"{root}\"")) {
+            return Ok(());
+        }
+        Err(CheckpointError::TilesDiffer { position, root })
     }
 
     /// The keys that sign what was sealed at a time. A verifier judges them by that time and by what the ledger says.

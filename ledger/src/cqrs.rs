@@ -295,7 +295,9 @@ impl<A: Aggregate> EventStore<A> for LedgerEventStore<A> {
             }
             other => unexpected(other),
         })?;
-        self.maybe_snapshot(&context.id, &context.aggregate, context.version, &appended).await;
+        if !appended.replayed {
+            self.maybe_snapshot(&context.id, &context.aggregate, context.version, &appended).await;
+        }
         let mut envelopes = Vec::with_capacity(events.len());
         for ((payload, position), version) in
             events.into_iter().zip(appended.first_position..).zip(context.version + 1..)

@@ -164,6 +164,11 @@ fn not_signed(error: &CheckpointError) -> Problem {
                 "the checkpoint signed last cannot be relied on; nothing is signed until an operator looks at it";
             Problem::conflict("checkpoint.refused", detail)
         }
+        CheckpointError::TilesDiffer { .. } => {
+            let detail =
+                "the stored tiles are not those of the entries; nothing is signed until an operator looks at it";
+            Problem::conflict("checkpoint.refused", detail)
+        }
         CheckpointError::Contended | CheckpointError::Busy | CheckpointError::Closed => {
             Problem::unavailable("checkpoint.busy", error.to_string(), 1)
         }

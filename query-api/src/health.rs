@@ -179,7 +179,8 @@ fn writing(status: &WritingStatus) -> Check {
 /// A clock that was set back. Nothing stops because of it, but somebody should know.
 fn clock(status: &WritingStatus) -> Option<Check> {
     let seconds = status.clock_behind / 1_000_000;
-    let detail = format!("the clock is {seconds} s behind the newest entry, whose time new entries get until it has caught up");
+    let detail =
+        format!("the clock is {seconds} s behind the newest entry, whose time new entries get until it has caught up");
     (seconds > 0).then(|| Check { name: "clock".to_owned(), ok: true, detail })
 }
 

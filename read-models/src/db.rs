@@ -105,7 +105,14 @@ impl ReadDb {
     pub async fn begin(&self) -> Result<Transaction<'static, Any>, ReadError> {
         let writer = self.writer.as_ref().ok_or(ReadError::ReadOnly)?;
         match self.kind {
-            StoreKind::Sqlite => Ok(writer.begin_with("begin immediate").await?),
+            StoreKind::Sqlite => match writer.begin_with("begin immediate").await {
+                // A full disk ended its last transaction, and the connection does not know it: it is of no more use.
+                Err(sqlx::Error::InvalidSavePointStatement) => {
+                    writer.acquire().await?.close().await?;
+                    Ok(writer.begin_with("begin immediate").await?)
+                }
+                begun => Ok(begun?),
+            },
             StoreKind::Postgres => {
                 let mut transaction = writer.begin().await?;
                 let connection: &mut AnyConnection = &mut transaction;

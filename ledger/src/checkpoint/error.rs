@@ -32,6 +32,16 @@ pub enum CheckpointError {
     /// The seal was not appended.
     #[error("the ledger could not be sealed: {0}")]
     Append(#[from] AppendError),
+    /// The stored tiles are not those of the entries.
+    #[error(
+        "the store's tiles come to root {root} at {position}, the seal there says otherwise: tiles or entries were changed"
+    )]
+    TilesDiffer {
+        /// Position of the seal.
+        position: u64,
+        /// What the tiles come to.
+        root: crate::entry::Hash,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -58,13 +68,13 @@ impl From<Refusal> for CheckpointError {
 impl CheckpointError {
     /// True where signing stopped because of what was signed before.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Memory(_))
+        matches!(self, Self::Refused(_) | Self::Memory(_) | Self::TilesDiffer { .. })
     }
 
     /// One of a few fixed words, for metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Refused(_) => "refused",
+            Self::Refused(_) | Self::TilesDiffer { .. } => "refused",
             Self::Memory(_) => "memory",
             Self::Key(_) | Self::KeyEnded { .. } | Self::KeyEvent(..) => "key",
             Self::Append(_) | Self::Store(_) | Self::Tree(_) => "store",

@@ -112,7 +112,8 @@ where
         let Queued { decided, before, pending } = queued;
         let appended = match pending.outcome().await {
             Err(AppendError::VersionConflict { actual, .. }) => {
-                self.held.forget_before(&decided.id, actual);
+                // A stream that has become shorter (another server took over, with less): nothing held of it is true.
+                self.held.forget_before(&decided.id, if actual < before { u64::MAX } else { actual });
                 return Err(CommandError::Conflict { current_version: actual });
             }
             appended => appended?,

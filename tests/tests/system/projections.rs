@@ -30,7 +30,8 @@ pub async fn settled(client: &Client) {
 pub async fn read_models_equal_a_rebuild(store: &Store) {
     let mut entries = store.verified().await["entries"].as_u64().expect("a number");
     // A server that stops seals the ledger last, when its projectors have ended.
-    let last = store.daybook(&["replay", "--from", &entries.saturating_sub(1).to_string()]).await.expect(0).json_lines();
+    let last =
+        store.daybook(&["replay", "--from", &entries.saturating_sub(1).to_string()]).await.expect(0).json_lines();
     if last.first().is_some_and(|entry| entry["event_type"] == "ledger.sealed") {
         entries -= 1;
     }

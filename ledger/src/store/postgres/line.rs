@@ -99,12 +99,14 @@ impl Line {
 }
 
 impl Turn {
-    /// Goes back to what the store has. Versions are kept if that is the head they were true for.
+    /// Goes back to what the store has. Versions and leaves are kept if that is the head they were true for; a head of the
+    /// same size may be another's.
     pub(super) fn rewind(&self, head: &Head) {
         if let Some(tail) = self.line.tails().get_mut(&self.ledger) {
             let same = tail.head.as_ref().is_some_and(|known| known.size == head.size && known.hash == head.hash);
             if !same {
                 tail.versions = Versions::default();
+                tail.edges = Edges::default();
                 tail.head = Some(head.clone());
             }
             tail.stalled = true;
@@ -224,5 +226,48 @@ impl Versions {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(stream.clone(), version);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::append::Draft;
+    use crate::entry::Actor;
+
+    fn batch(stream: &str, events: usize) -> Vec<Append> {
+        vec![Append {
+            stream: StreamKey { stream_type: "transaction".to_owned(), stream_id: stream.to_owned() },
+            expected_version: 0,
+            events: (0..events).map(|_| Draft::new("transaction.recorded", 1, "{}".to_owned())).collect(),
+            actor: Actor::system("test"),
+            metadata: "{}".to_owned(),
+            command: None,
+        }]
+    }
+
+    fn head_after(batch: &[Append]) -> Head {
+        place(&Head::empty(LedgerId::main()), batch, |_| 0, HashMap::new(), 1).head
+    }
+
+    #[test]
+    fn leaves_that_never_came_to_be_are_not_those_of_another_head_of_their_size() {
+        let (line, ledger) = (Arc::new(Line::default()), LedgerId::main());
+        let (turn, _) = line.join(&ledger, &[], 1);
+        turn.rewind(&Head::empty(ledger.clone()));
+        assert!(turn.prepare(&batch("ours", 10), 1, &Read::default()).is_ok());
+        turn.rewind(&head_after(&batch("another's", 10)));
+        let prepared = turn.prepare(&batch("next", 250), 2, &Read::default());
+        assert!(matches!(prepared, Err(Wanted::Edge(10))), "{prepared:?}");
+    }
+
+    #[test]
+    fn leaves_are_kept_where_the_head_came_to_be() {
+        let (line, ledger) = (Arc::new(Line::default()), LedgerId::main());
+        let (turn, _) = line.join(&ledger, &[], 1);
+        turn.rewind(&Head::empty(ledger.clone()));
+        let first = turn.prepare(&batch("ours", 10), 1, &Read::default()).map(|prepared| prepared.placement.head);
+        turn.rewind(&first.unwrap_or_else(|wanted| panic!("{wanted:?}")));
+        assert!(turn.prepare(&batch("next", 250), 2, &Read::default()).is_ok_and(|next| next.tiles.len() == 1));
     }
 }

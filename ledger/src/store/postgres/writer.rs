@@ -55,9 +55,12 @@ impl Writer {
     /// A connection whose commits are durable when they answer, however the server is set up; a stronger setting
     /// (a synchronous standby) stays.
     pub(super) async fn connect(options: &PgConnectOptions) -> Result<Self, StoreError> {
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await;
-        let mut connection =
-            connecting.map_err(|_| StoreError::Unavailable("connecting took too long".to_owned()))??;
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, Self::connect_in_time(options)).await;
+        connecting.map_err(|_| StoreError::Unavailable("connecting took too long".to_owned()))?
+    }
+
+    async fn connect_in_time(options: &PgConnectOptions) -> Result<Self, StoreError> {
+        let mut connection = PgConnection::connect_with(options).await?;
         connection.execute(SESSION).await?;
         sqlx::query(
             "select set_config('synchronous_commit', 'on', false) \

@@ -12,8 +12,8 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
-use super::{Failure, StoreError};
 use super::writer::Writer;
+use super::{Failure, StoreError};
 
 /// Bytes written (roughly) after which the log is copied.
 const COPY_AT: usize = 8 * 1024 * 1024;

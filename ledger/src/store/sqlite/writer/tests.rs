@@ -1,3 +1,5 @@
+//! A commit that fails, and event ids that are not unique.
+
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::super::find::{self, Finder};

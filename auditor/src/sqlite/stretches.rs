@@ -1,0 +1,173 @@
+//! The quickest way through a file that holds one ledger, one row id after the other, as a server writes it: stretches of
+//! row ids, each read by the thread that hashes it, over a connection of that thread's own.
+//!
+//! The file was opened for one snapshot before, and that one says which row ids there are. A connection that is opened
+//! after it may see entries that were appended since: they lie beyond. Whatever else differs between two snapshots is
+//! a change of entries that were there before, and is found like any other. What is found here is only that something
+//! is wrong; the file is then read once more, in the order of its index, and in one snapshot.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::{cells, open};
+use crate::cell::{Cell, ENTRY_COLUMNS};
+use crate::hashing::{Checking, Rows};
+use crate::head::HeadRow;
+use crate::source::{Progress, SourceError, VerifyOptions};
+use crate::walk::Walk;
+
+/// Entries of a stretch: four tiles.
+const STRETCH: u64 = 1_024;
+/// Pages that a connection keeps. Each is needed once, one after the other: few enough that all of them, used again and
+/// again, stay in the processor's cache.
+const CACHE_PAGES: u32 = 24;
+
+/// The stretches of one ledger.
+#[derive(Debug)]
+pub(super) struct Stretches {
+    ledger_id: Vec<u8>,
+    rows: Arc<RowIds>,
+}
+
+impl Stretches {
+    /// Opens a connection for each thread. None where the file cannot be read in this way: where its row ids are not
+    /// as many as its one head states.
+    pub(super) fn open(
+        path: &Path,
+        connection: &Connection,
+        heads: &[HeadRow],
+        options: &VerifyOptions,
+    ) -> Result<Option<Self>, SourceError> {
+        let [HeadRow { key, size: Some(size), .. }] = heads else { return Ok(None) };
+        let Some(ledger_id) = key.text() else { return Ok(None) };
+        let end = |function: &str| {
+            let sql = format!("select {function}(rowid) from ledger_entries not indexed");
+            connection.query_row(&sql, [], |row| row.get::<_, Option<i64>>(0))
+        };
+        let (Some(first), Some(last)) = (end("min")?, end("max")?) else { return Ok(None) };
+        if i128::from(last) - i128::from(first) + 1 != i128::from(*size) {
+            return Ok(None);
+        }
+        let threads = options.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, usize::from);
+        let mut connections = Vec::new();
+        for _ in 0..threads {
+            match another(path) {
+                Ok(connection) => connections.push(connection),
+                // Somebody waits to write, or there are no more files to be opened: one connection is there already.
+                Err(_) => return Ok(None),
+            }
+        }
+        let rows = RowIds { first, size: *size, connections: Mutex::new(connections), trouble: Mutex::default() };
+        Ok(Some(Self { ledger_id: ledger_id.to_vec(), rows: Arc::new(rows) }))
+    }
+
+    /// Has all entries read. False where that came to an early end: see [`Stretches::end`].
+    pub(super) fn send<P: FnMut(Progress) -> bool>(&self, walk: &mut Walk<P>) -> Result<bool, SourceError> {
+        walk.begin(Cell::Text(&self.ledger_id));
+        let rows: Arc<dyn Rows> = Arc::<RowIds>::clone(&self.rows);
+        for stretch in 0..self.rows.size.div_ceil(STRETCH) {
+            if self.rows.has_trouble() {
+                return Ok(false);
+            }
+            walk.stretch_blocking(&rows, stretch, self.rows.length(stretch))?;
+        }
+        Ok(true)
+    }
+
+    /// Whether all entries were read, and none of them was odd. To be asked when everything has been judged.
+    pub(super) fn end(&self) -> Result<bool, SourceError> {
+        match self.rows.trouble().take() {
+            None => Ok(true),
+            Some(Trouble::Odd) => Ok(false),
+            Some(Trouble::Failed(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// One more connection, with a snapshot. It does not wait for a writer, who would wait for the first connection.
+fn another(path: &Path) -> Result<Connection, SourceError> {
+    let connection = open(path)?;
+    connection.busy_timeout(Duration::ZERO)?;
+    connection.execute_batch(&format!("pragma cache_size = {CACHE_PAGES}; begin deferred"))?;
+    connection.query_row("select count(*) from sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+    Ok(connection)
+}
+
+/// What ended the reading early.
+#[derive(Debug)]
+enum Trouble {
+    /// A row is missing, or something is wrong with it.
+    Odd,
+    Failed(rusqlite::Error),
+}
+
+/// The rows of the table.
+#[derive(Debug)]
+struct RowIds {
+    first: i64,
+    size: u64,
+    /// Those that no thread is using.
+    connections: Mutex<Vec<Connection>>,
+    trouble: Mutex<Option<Trouble>>,
+}
+
+impl RowIds {
+    fn length(&self, stretch: u64) -> u64 {
+        self.size.saturating_sub(stretch.saturating_mul(STRETCH)).min(STRETCH)
+    }
+
+    fn trouble(&self) -> std::sync::MutexGuard<'_, Option<Trouble>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_trouble(&self) -> bool {
+        self.trouble().is_some()
+    }
+
+    fn connections(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there are as many rows as there should be, and nothing is wrong with any.
+    fn read_with(&self, connection: &Connection, stretch: u64, checking: &mut Checking<'_>) -> rusqlite::Result<bool> {
+        let length = self.length(stretch);
+        // All of it lies between the first and the last row id.
+        let from = self.first.saturating_add_unsigned(stretch.saturating_mul(STRETCH));
+        let to = from.saturating_add_unsigned(length.saturating_sub(1));
+        let mut statement = connection.prepare_cached(&format!(
+            "select {ENTRY_COLUMNS} from ledger_entries as entry not indexed \
+             where entry.rowid between ?1 and ?2 order by entry.rowid"
+        ))?;
+        let mut rows = statement.query([from, to])?;
+        while let Some(row) = rows.next()? {
+            if !checking.row(&cells(row)?) {
+                return Ok(false);
+            }
+        }
+        Ok(checking.rows() == length)
+    }
+}
+
+impl Rows for RowIds {
+    fn read(&self, stretch: u64, mut checking: Checking<'_>) {
+        if self.has_trouble() {
+            return;
+        }
+        // There are as many as threads.
+        let connection = self.connections().pop();
+        let sound = match &connection {
+            Some(connection) => self.read_with(connection, stretch, &mut checking),
+            None => Ok(false),
+        };
+        self.connections().extend(connection);
+        match sound {
+            Ok(true) => {}
+            Ok(false) => *self.trouble() = Some(Trouble::Odd),
+            Err(error) => *self.trouble() = Some(Trouble::Failed(error)),
+        }
+    }
+}
