@@ -28,6 +28,7 @@ use seal::Seal;
 
 use crate::append::Appended;
 use crate::keys::{KeyId, KeyRing, KeyState};
+use crate::merkle::extends;
 use crate::note::{CheckpointBody, SignedNote};
 use crate::reader::Ledger;
 use crate::sequencer::Clock;
@@ -203,6 +204,7 @@ impl Checkpointer {
         let body = CheckpointBody { origin: self.keys.origin().to_owned(), size, root: self.tree.root_at(size).await? };
         let lock = self.memory.lock().await?;
         let remembered = self.compare().await?;
+        self.prove_extends(remembered.as_ref(), &body).await?;
         let note = self.keys.sign(&body.to_string(), &self.signers(sealed.recorded_at)?)?;
         // Another process on these keys may have signed more already; both are checkpoints of this one tree.
         if remembered.is_none_or(|remembered| remembered.size < size) {
@@ -224,6 +226,20 @@ impl Checkpointer {
             return Ok(());
         }
         Err(CheckpointError::TilesDiffer { position, root })
+    }
+
+    /// That the tree has the remembered root where it ended is not enough: both roots must come from the same hashes.
+    async fn prove_extends(
+        &self,
+        remembered: Option<&CheckpointBody>,
+        body: &CheckpointBody,
+    ) -> Result<(), CheckpointError> {
+        let Some(old) = remembered.filter(|remembered| remembered.size <= body.size) else { return Ok(()) };
+        let proof = self.tree.consistency(old.size, body.size).await?;
+        if extends(old.size, &old.root, body.size, &body.root, &proof) {
+            return Ok(());
+        }
+        Err(CheckpointError::TilesDiffer { position: body.size, root: body.root })
     }
 
     /// The keys that sign what was sealed at a time. A verifier judges them by that time and by what the ledger says.
@@ -263,6 +279,7 @@ impl Checkpointer {
         let body =
             CheckpointBody { origin: self.keys.origin().to_owned(), size: checkpoint.size, root: checkpoint.root };
         compare(&self.tree, &body, "the checkpoint of another process").await??;
+        self.prove_extends(remembered.as_ref(), &body).await?;
         if remembered.is_none_or(|remembered| remembered.size < checkpoint.size) {
             self.memory.write(&self.keys.sign(&body.to_string(), &self.signers((self.clock)())?)?)?;
         }

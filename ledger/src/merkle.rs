@@ -32,6 +32,39 @@ pub fn root_of(hashes: &[Hash]) -> Hash {
     frontier.root()
 }
 
+/// Whether `proof` shows that the tree of `size` leaves with `root` extends that of `old_size` leaves with `old_root` (RFC 9162,
+/// 2.1.4.2). Both roots are computed from the same hashes, so neither can be right without the other.
+pub fn extends(old_size: u64, old_root: &Hash, size: u64, root: &Hash, proof: &[Hash]) -> bool {
+    if old_size == size {
+        return proof.is_empty() && old_root == root;
+    }
+    if old_size == 0 || old_size > size {
+        return old_size == 0 && proof.is_empty();
+    }
+    // An old tree that is a complete subtree of the new one is its own first hash.
+    let first = old_size.is_power_of_two().then_some(*old_root);
+    let mut hashes = first.iter().chain(proof);
+    let Some(first) = hashes.next() else { return false };
+    let shift = (old_size - 1).trailing_ones();
+    let (mut old_index, mut index) = ((old_size - 1) >> shift, (size - 1) >> shift);
+    let (mut old, mut new) = (*first, *first);
+    for hash in hashes {
+        if index == 0 {
+            return false;
+        }
+        if old_index & 1 == 1 || old_index == index {
+            (old, new) = (node(hash, &old), node(hash, &new));
+            while old_index & 1 == 0 && old_index != 0 {
+                (old_index, index) = (old_index >> 1, index >> 1);
+            }
+        } else {
+            new = node(&new, hash);
+        }
+        (old_index, index) = (old_index >> 1, index >> 1);
+    }
+    index == 0 && old == *old_root && new == *root
+}
+
 /// Roots of the complete subtrees that make up a tree, largest first: one per set bit of the tree's size.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frontier {

@@ -10,6 +10,7 @@ use std::time::Instant;
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};
 use daybook_ledger::canonical::canonical_bytes;
+use daybook_ledger::merkle::extends;
 use daybook_ledger::sequencer::{Unobserved, system_clock};
 use daybook_ledger::store::postgres::PostgresStore;
 use daybook_ledger::store::sqlite::SqliteStore;
@@ -107,10 +108,18 @@ impl World {
 
     async fn check_consistency(&self, old: u64, old_root: Hash, size: u64, root: Hash) {
         let path = self.tree.consistency(old, size).await.unwrap();
+        assert!(extends(old, &old_root, size, &root, &path), "{old} to {size}");
         if old == 0 || old == size {
             assert!(path.is_empty());
             return;
         }
+        for other in [old_root, path[0], path[path.len() / 2]] {
+            let altered = Hash(other.0.map(|byte| !byte));
+            assert!(!extends(old, &altered, size, &root, &path) && !extends(old, &old_root, size, &altered, &path));
+            let forged: Vec<Hash> = path.iter().map(|hash| if *hash == other { altered } else { *hash }).collect();
+            assert!(forged == path || !extends(old, &old_root, size, &root, &forged), "{old} to {size}");
+        }
+        assert!(!extends(old, &old_root, size, &root, &path[1..]));
         let proof = ConsistencyProof::<Sha256>::try_from_bytes(bytes(&path)).unwrap();
         root_hash(root, size).verify_consistency(&root_hash(old_root, old), &proof).unwrap();
         tlog_tiles::tlog::check_tree(&theirs(&path), size, other(root), old, other(old_root)).unwrap();

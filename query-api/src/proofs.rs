@@ -2,7 +2,7 @@
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
-use daybook_http_kit::permission::LedgerVerify;
+use daybook_http_kit::permission::{LedgerRead, LedgerVerify};
 use daybook_http_kit::{Allowed, NoQuery, Problem, Query};
 use daybook_ledger::canonical::canonical_bytes;
 use daybook_ledger::{Hash, LedgerTree, TreeError, merkle};
@@ -158,7 +158,7 @@ pub async fn consistency_proof(tree: &LedgerTree, from: u64, to: u64) -> Result<
 ///
 /// One text file (C2SP tlog-proof) that proves a receipt without this server: the entry's canonical bytes (their BLAKE3 is
 /// the receipt's `hash`), the path to the root, and the newest checkpoint. `daybook-auditor check` verifies it with nothing
-/// but the ledger's public key. An entry that no checkpoint covers yet is 404 `proof.not_yet_sealed`; `Retry-After` says
+/// but the ledger's public key. The canonical bytes say who did what to which record, so the file needs `ledger:read`. An entry that no checkpoint covers yet is 404 `proof.not_yet_sealed`; `Retry-After` says
 /// when the next one is due.
 #[utoipa::path(get, path = "/v1/ledgers/{ledger_id}/proofs/{position}.tlog-proof", tag = "proofs",
     operation_id = "get_tlog_proof",
@@ -167,7 +167,7 @@ pub async fn consistency_proof(tree: &LedgerTree, from: u64, to: u64) -> Result<
     responses((status = 200, description = "The proof", body = String, content_type = "text/plain",
         example = "c2sp.org/tlog-proof@v1\nextra ZGF5Ym9vay1lbnRyeS12MQo…\nindex 0\nB95lDa8R83lS8n0eG+o0buTxRKQTYFi//1U8anccXmA=\n\ndaybook.local/main\n1200\nLqfmWJEE1/g3aUZGyKcOJL/UDq8PoqDzi4ZMrRPiLkI=\n\n\u{2014} daybook.local/main mE0mnzBF…\n")))]
 pub async fn file(
-    _: Allowed<LedgerVerify>,
+    _: Allowed<LedgerRead>,
     _: NoQuery,
     path: web::Path<(String, String)>,
     state: web::Data<QueryState>,

@@ -34,10 +34,10 @@ pub enum CheckpointError {
     Append(#[from] AppendError),
     /// The stored tiles are not those of the entries.
     #[error(
-        "the store's tiles come to root {root} at {position}, the seal there says otherwise: tiles or entries were changed"
+        "the store's tiles come to root {root} at {position}, and neither the seal nor the checkpoint signed last leads there: tiles or entries were changed"
     )]
     TilesDiffer {
-        /// Position of the seal.
+        /// Number of entries.
         position: u64,
         /// What the tiles come to.
         root: crate::entry::Hash,

@@ -77,10 +77,12 @@ impl SqliteStore {
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.execute_batch(
             "pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -16384; \
-             pragma wal_autocheckpoint = 0; pragma temp_store = memory;",
+             pragma wal_autocheckpoint = 0;",
         )?;
         connection.set_prepared_statement_cache_capacity(32);
         migrate(&mut connection)?;
+        // Not before: a migration sorts more than fits into memory.
+        connection.execute_batch("pragma temp_store = memory;")?;
         checkpoints::copy_whole_log(&connection, &path)?;
         let (lookup, flusher) = Lookup::open(&path, &connection)?;
         let failure = Failure::default();

@@ -80,6 +80,8 @@ pub(super) fn stream(
     if limit == 0 {
         return Ok(collected.entries);
     }
+    // Of a batch that is committed meanwhile all entries are seen, or none.
+    let _snapshot = connection.unchecked_transaction()?;
     let name = |names: &Names| names.stream(ledger.as_str(), &key.stream_type, &key.stream_id);
     match finder {
         Finder::Writing(lookup) => {

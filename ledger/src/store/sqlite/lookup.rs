@@ -55,9 +55,17 @@ pub(super) struct Lookup {
     work: Condvar,
     /// It was done, or could not be.
     done: Condvar,
-    /// Held for reading by whoever asks the file, for writing while it is made anew; counts how often that was.
-    generation: RwLock<u64>,
+    /// Held for reading by whoever asks the file, for writing while it is made anew.
+    generation: RwLock<Generation>,
     idle: Mutex<Vec<(u64, LookupReader)>>,
+}
+
+/// Which of the files that were made one after the other.
+#[derive(Debug, Clone, Copy)]
+struct Generation {
+    number: u64,
+    /// False from when it was begun until it has everything: what is not in it may be in the ledger all the same.
+    whole: bool,
 }
 
 #[derive(Default)]
@@ -129,7 +137,7 @@ impl Lookup {
             unflushed: Mutex::new(Unflushed { open, marks, ..Unflushed::default() }),
             work: Condvar::new(),
             done: Condvar::new(),
-            generation: RwLock::new(0),
+            generation: RwLock::new(Generation { number: 0, whole: true }),
             idle: Mutex::default(),
         });
         let worker = flusher::Worker::new(Arc::clone(&lookup), file);
@@ -263,10 +271,13 @@ impl Lookup {
 
     fn ask_once<T>(&self, question: impl FnOnce(&Snapshot<'_>) -> Result<T, LookupError>) -> Result<T, LookupError> {
         let generation = self.generation.read().unwrap_or_else(PoisonError::into_inner);
+        if !generation.whole {
+            return Err(LookupError::Unavailable("it is being made anew".to_owned()));
+        }
         let idle = loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match idle {
-                Some((of, reader)) if of == *generation => break Some(reader),
+                Some((of, reader)) if of == generation.number => break Some(reader),
                 Some(_) => {}
                 None => break None,
             }
@@ -277,7 +288,7 @@ impl Lookup {
         };
         let answer = reader.snapshot(question);
         if answer.is_ok() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((*generation, reader));
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((generation.number, reader));
         }
         answer
     }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
 use super::find::{command_at, is_entry};
@@ -92,7 +92,13 @@ impl Writer {
                 streams: placement.placed.iter().filter_map(|placed| stream_of(placed.request)).collect(),
                 commands: commands.into_iter().collect(),
             });
+            // Some come after the log was written and synced: what the next start finds is then not what is seen now.
+            let is_lost = matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory | ErrorCode::DatabaseCorrupt)
+            );
             return Err(match StoreError::from(error) {
+                StoreError::Unavailable(why) if is_lost => StoreError::Failed(why),
                 StoreError::Unavailable(why) => StoreError::UnknownOutcome(why),
                 // Known not to have happened, or not to be known before the store is opened anew.
                 certain => certain,

@@ -118,7 +118,8 @@ impl Worker {
         let lookup = Arc::clone(&self.lookup);
         tracing::warn!(file = %lookup.path.display(), "the lookup file is made anew from the ledger");
         let mut generation = lookup.generation.write().unwrap_or_else(PoisonError::into_inner);
-        *generation += 1;
+        generation.number += 1;
+        generation.whole = false;
         lookup.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         lookup.filters.clear();
         self.file = LookupFile::replace(&lookup.path, Some(lookup.names))?;
@@ -127,8 +128,11 @@ impl Worker {
         catch_up::catch_up(&mut self.file, &ledger, &mut marks, &mut rest)?;
         self.file.flush(&rest.sorted(), &marks)?;
         self.untidy = true;
+        generation.whole = true;
         drop(generation);
         let mut unflushed = lookup.lock();
+        // It is in the file already. Written once more, it would pass for the newest.
+        unflushed.frozen = None;
         unflushed.rebuild = false;
         unflushed.failure = None;
         Ok(())
