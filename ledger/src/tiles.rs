@@ -174,6 +174,8 @@ pub(crate) fn leaves_of(entries: &[Entry]) -> Vec<Hash> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used, reason = "a failed expectation is a failed test")]
+
     use super::*;
 
     fn leaf(number: u64) -> Hash {
