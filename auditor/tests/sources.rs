@@ -10,6 +10,7 @@ use common::{START, append};
 use daybook_auditor::{FindingKind, Report, Source, SourceError, VerifyOptions, verify};
 use daybook_ledger::store::sqlite::SqliteStore;
 use daybook_ledger::{Entry, Store as _};
+use rand::{Rng as _, SeedableRng as _};
 
 /// A ledger of 700 entries in 50 streams.
 async fn ledger(folder: &Path) -> Vec<Entry> {
@@ -223,4 +224,78 @@ async fn bytes_that_are_no_bundle_give_no_verdict() {
         let report = verify_bundle(folder.path(), &files).await;
         assert!(matches!(report, Err(SourceError::Unreadable(_))), "{name}: {report:?}");
     }
+}
+
+/// What a bundle's lines say of their entries; hexadecimal digits may be written in either way.
+fn said(files: &Files) -> Option<Vec<Vec<String>>> {
+    const SAID: [&str; 14] = [
+        "ledger_id",
+        "position",
+        "event_id",
+        "stream_type",
+        "stream_id",
+        "version",
+        "event_type",
+        "schema_version",
+        "recorded_at_us",
+        "actor_kind",
+        "actor_id",
+        "metadata",
+        "payload",
+        "hash",
+    ];
+    let text = String::from_utf8(files["entries.ndjson"].clone()).ok()?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            let plain = |name: &str| match name {
+                "event_id" | "hash" => line[name].to_string().to_lowercase().replace('-', ""),
+                _ => line[name].to_string(),
+            };
+            Some(SAID.iter().map(|name| plain(name)).collect())
+        })
+        .collect()
+}
+
+/// Fuzzing with a time budget: `DAYBOOK_FUZZ_SECONDS`, two unless set.
+#[tokio::test]
+async fn bundle_whose_bytes_were_changed_at_random_never_verifies_as_another_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries = ledger(folder.path()).await;
+    let original = bundle(&entries, 250, 262, None);
+    let names: Vec<String> = original.keys().cloned().collect();
+    let seconds = std::env::var("DAYBOOK_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(3);
+    let (mut tried, mut refused) = (0, 0);
+    while std::time::Instant::now() < end {
+        let mut files = original.clone();
+        let name = &names[random.random_range(0..names.len())];
+        let bytes = files.get_mut(name).unwrap();
+        for _ in 0..random.random_range(1..4) {
+            let at = random.random_range(0..=bytes.len());
+            match random.random_range(0..4) {
+                0 if at < bytes.len() => bytes[at] ^= 1 << random.random_range(0..8),
+                1 => drop(bytes.drain(at..(at + random.random_range(1..40)).min(bytes.len()))),
+                2 => bytes.insert(at, random.random()),
+                _ => {
+                    let piece = bytes[..at.min(64)].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+            }
+        }
+        // A forger makes the manifest right, unless it is the manifest that was changed.
+        if name != "manifest.json" {
+            relist(&mut files);
+        }
+        tried += 1;
+        match verify_bundle(folder.path(), &files).await {
+            Ok(report) if report.exit_code() == 0 => {
+                assert!(said(&files) == said(&original), "{name} was changed and verifies: {:?}", files[name]);
+            }
+            Ok(_) | Err(_) => refused += 1,
+        }
+    }
+    assert!(refused * 2 > tried, "{refused} of {tried} were refused");
 }
