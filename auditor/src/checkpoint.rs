@@ -88,7 +88,7 @@ impl Checkpoint {
                     Err(error) => (SignatureOutcome::Invalid, Some(error.to_string())),
                     Ok(_) => match sealed_at {
                         Some(moment) if !validity.covers(moment) => (SignatureOutcome::Expired, None),
-                        None if validity.is_limited() => (SignatureOutcome::ValidAtUnknownTime, None),
+                        None if validity.ends() => (SignatureOutcome::ValidAtUnknownTime, None),
                         _ => (SignatureOutcome::Valid, None),
                     },
                 };

@@ -55,9 +55,10 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// Whether there is any limit.
-    pub fn is_limited(&self) -> bool {
-        self.from.is_some() || self.until.is_some()
+    /// Whether its signatures cease to count: then one of unknown time says nothing. A beginning alone is none: whoever
+    /// has the key now could have signed since.
+    pub fn ends(&self) -> bool {
+        self.until.is_some()
     }
 
     /// Whether a moment lies within.
