@@ -165,7 +165,7 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// Gets a path of a server; none where the server has no such thing.
 pub async fn get(url: &str, path: &str, token: Option<&str>) -> Result<Option<Vec<u8>>, SourceError> {
-    let unreadable = |error: reqwest::Error| SourceError::Unreadable(error.to_string());
+    use crate::server::unreadable;
     let client = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(10))
         .read_timeout(Duration::from_secs(60))

@@ -189,7 +189,14 @@ where
     Ok((entry.position(), walk.row(&entry.cells(&decoded))?))
 }
 
-fn unreadable(error: reqwest::Error) -> SourceError {
-    // The address may carry a secret.
-    SourceError::Unreadable(error.without_url().to_string())
+pub(crate) fn unreadable(error: reqwest::Error) -> SourceError {
+    // The address may carry a secret. Why it failed stands behind the library's own words.
+    let error = error.without_url();
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(because) = cause {
+        said = format!("{said}: {because}");
+        cause = because.source();
+    }
+    SourceError::Unreadable(said)
 }
