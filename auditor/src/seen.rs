@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use daybook_ledger::canonical::CanonicalFields;
-
 use crate::cell::{Digest, Fields};
+use crate::hashing::canonical_fields;
 
 /// An entry as it was read. Whether it is sound is for the report to say, which comes after the last entry.
 #[derive(Debug, Clone, Copy)]
@@ -64,24 +63,7 @@ impl<'a> EntrySeen<'a> {
 
     /// Writes the canonical bytes into a buffer, which is cleared first.
     pub fn write_canonical(&self, buffer: &mut Vec<u8>) {
-        let fields = &self.fields;
-        CanonicalFields {
-            ledger_id: fields.ledger_id,
-            position: fields.position,
-            event_id: fields.event_id,
-            stream_type: fields.stream_type,
-            stream_id: fields.stream_id,
-            version: fields.version,
-            event_type: fields.event_type,
-            schema_version: fields.schema_version,
-            recorded_at: fields.recorded_at,
-            actor_kind: fields.actor_kind,
-            actor_id: fields.actor_id,
-            metadata_digest: blake3::hash(fields.metadata).as_bytes(),
-            payload_digest: fields.payload_digest,
-            previous_hash: fields.previous_hash,
-        }
-        .write(buffer);
+        canonical_fields(&self.fields, blake3::hash(self.fields.metadata).as_bytes()).write(buffer);
     }
 }
 

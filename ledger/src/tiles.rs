@@ -128,7 +128,7 @@ struct Edge {
 }
 
 impl Edges {
-    /// The edge of a ledger of `size` entries; `None` where it must be read from the ledger: see [`edge_of`].
+    /// The edge of a ledger of `size` entries; `None` where it must be read from the ledger, from [`edge_start`] on.
     pub(crate) fn at(&self, ledger: &LedgerId, size: u64) -> Option<&[Hash]> {
         if size.is_multiple_of(WIDTH) {
             return Some(&[]);
