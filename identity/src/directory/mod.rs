@@ -1,0 +1,1 @@
+//! Who is in an organisation and what each may do, folded from its ledger.

@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+pub mod api_keys;
+pub mod authenticator;
+pub mod directory;
+pub mod mail;
+pub mod passwords;
+pub mod personal;
+pub mod recorder;
+pub mod secret;
+pub mod tokens;
+pub mod vault;

@@ -1,0 +1,1 @@
+//! Letters to people: to files, by SMTP, or not at all.

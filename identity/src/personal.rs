@@ -1,0 +1,1 @@
+//! Personal fields, sealed with a key for each data subject.

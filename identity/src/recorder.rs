@@ -1,0 +1,1 @@
+//! Denials, refused credentials and reads as entries, in batches.

@@ -1,0 +1,1 @@
+//! Values that are never printed and are wiped when dropped.

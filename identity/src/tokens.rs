@@ -1,0 +1,1 @@
+//! Access tokens: ES256, short-lived, keys published as JWKS.
