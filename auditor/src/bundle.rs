@@ -16,7 +16,7 @@ use zip::result::ZipError;
 use crate::cell::{Cell, Digest, EntryRow, Problems, is_ledger_id};
 use crate::checkpoint::Checkpoint;
 use crate::entry_line::{EntryLine, MAX_LINE_BYTES};
-use crate::hashing::canonical_fields;
+use crate::group::canonical_fields;
 use crate::merkle;
 use crate::proof::root_from_inclusion;
 use crate::report::{FindingKind, Part, Report};

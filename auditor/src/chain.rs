@@ -19,7 +19,8 @@ use daybook_ledger::canonical::GENESIS_TAG;
 
 use crate::batch::Batch;
 use crate::cell::{Cell, Digest, EntryRow, Fields, LedgerKey, Problems};
-use crate::hashing::{Look, canonical_fields};
+use crate::group::canonical_fields;
+use crate::hashing::Look;
 use crate::head::{HeadRow, State};
 use crate::merkle;
 use crate::own_entries::{self, Before, OwnEntries};

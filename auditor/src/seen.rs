@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cell::{Digest, Fields};
-use crate::hashing::canonical_fields;
+use crate::group::canonical_fields;
 
 /// An entry as it was read. Whether it is sound is for the report to say, which comes after the last entry.
 #[derive(Debug, Clone, Copy)]

@@ -52,7 +52,7 @@ fn read(
     order: Order,
     progress: &mut impl FnMut(Progress) -> bool,
 ) -> Result<Option<Report>, SourceError> {
-    let connection = open(path)?;
+    let mut connection = open(path)?;
     // A deferred transaction takes its snapshot at the first read. A server may go on appending: its entries go to the
     // write-ahead log behind this snapshot, and entries and heads are read as of one commit.
     connection.execute_batch("begin deferred")?;
@@ -70,6 +70,7 @@ fn read(
         heads.push(HeadRow::read(cells(row)?));
     }
     drop(rows);
+    drop(statement);
     let has_tiles = has_table(&connection, "ledger_tiles")?;
     let has_checkpoints = has_table(&connection, "ledger_checkpoints")?;
     let stretches = match order {
@@ -78,14 +79,18 @@ fn read(
     };
     let mut walk = Walk::new(&options, heads, has_tiles, progress)?;
     if let Some(stretches) = stretches {
-        if !stretches.send(&mut walk)? {
+        // The index is counted meanwhile: at the end, the other processors would wait for that.
+        let (sent, counted);
+        (sent, counted, connection) =
+            stretches::counting(connection, ledger.as_deref(), filter, || stretches.send(&mut walk))?;
+        if !sent {
             return stretches.end().map(|_| None);
         }
         beside::read(&connection, has_tiles, has_checkpoints, &mut walk)?;
         if has_tiles {
             beside::tiles_without_entries(&connection, ledger.as_deref(), &mut walk)?;
         }
-        let report = walk.finish(Some(indexed(&connection, ledger.as_deref(), filter)?))?;
+        let report = walk.finish(Some(counted?))?;
         return stretches.end().map(|sound| sound.then_some(report));
     }
     let mut statement = connection.prepare(&entries_in(order, ledger.is_some()))?;

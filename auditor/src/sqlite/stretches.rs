@@ -6,6 +6,7 @@
 //! a change of entries that were there before, and is found like any other. What is found here is only that something
 //! is wrong; the file is then read once more, in the order of its index, and in one snapshot.
 
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::{cells, open};
+use super::{cells, indexed, open};
 use crate::cell::{Cell, ENTRY_COLUMNS};
 use crate::hashing::{Checking, Rows};
 use crate::head::HeadRow;
@@ -88,6 +89,28 @@ impl Stretches {
     }
 }
 
+/// Counts the rows of the index over `connection` while `work` is done, and gives the connection back. Where the work comes
+/// to an early end the number is not needed, and nobody waits for it.
+pub(super) fn counting(
+    connection: Connection,
+    ledger: Option<&str>,
+    filter: &str,
+    work: impl FnOnce() -> Result<bool, SourceError>,
+) -> Result<(bool, Result<u64, SourceError>, Connection), SourceError> {
+    let interrupt = connection.get_interrupt_handle();
+    thread::scope(|scope| {
+        let counting = scope.spawn(move || (indexed(&connection, ledger, filter), connection));
+        let done = work();
+        if !matches!(done, Ok(true)) {
+            interrupt.interrupt();
+        }
+        let Ok((counted, connection)) = counting.join() else {
+            return Err(io::Error::other("the thread that counted the index stopped").into());
+        };
+        Ok((done?, counted, connection))
+    })
+}
+
 /// One more connection, with a snapshot. It does not wait for a writer, who would wait for the first connection.
 fn another(path: &Path) -> Result<Connection, SourceError> {
     let connection = open(path)?;
@@ -133,7 +156,7 @@ impl RowIds {
     }
 
     /// Whether there are as many rows as there should be, and nothing is wrong with any.
-    fn read_with(&self, connection: &Connection, stretch: u64, checking: &mut Checking<'_>) -> rusqlite::Result<bool> {
+    fn read_with(&self, connection: &Connection, stretch: u64, mut checking: Checking<'_>) -> rusqlite::Result<bool> {
         let length = self.length(stretch);
         // All of it lies between the first and the last row id.
         let from = self.first.saturating_add_unsigned(stretch.saturating_mul(STRETCH));
@@ -148,19 +171,19 @@ impl RowIds {
                 return Ok(false);
             }
         }
-        Ok(checking.rows() == length)
+        Ok(checking.finish() == Some(length))
     }
 }
 
 impl Rows for RowIds {
-    fn read(&self, stretch: u64, mut checking: Checking<'_>) {
+    fn read(&self, stretch: u64, checking: Checking<'_>) {
         if self.has_trouble() {
             return;
         }
         // There are as many as threads.
         let connection = self.connections().pop();
         let sound = match &connection {
-            Some(connection) => self.read_with(connection, stretch, &mut checking),
+            Some(connection) => self.read_with(connection, stretch, checking),
             None => Ok(false),
         };
         self.connections().extend(connection);
