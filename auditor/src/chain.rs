@@ -25,6 +25,7 @@ use crate::head::{HeadRow, State};
 use crate::merkle;
 use crate::own_entries::{self, Before, OwnEntries};
 use crate::report::{FindingKind, Findings, PayloadCounts, PayloadState, StoredCheckpoint};
+use crate::sealed::SealedPayloads;
 use crate::source::{TileRoots, VerifyOptions};
 use crate::states::States;
 use crate::stored_tiles::StoredTiles;
@@ -77,6 +78,7 @@ pub(crate) struct LedgerCheck {
     stored_tiles: Option<StoredTiles>,
     checkpoints: (u64, Vec<StoredCheckpoint>),
     payloads: PayloadCounts,
+    sealed: SealedPayloads,
     entries: u64,
     canonical: Vec<u8>,
     threads: usize,
@@ -130,6 +132,7 @@ impl LedgerCheck {
             stored_tiles: has_tiles.then(StoredTiles::default),
             checkpoints: (0, Vec::new()),
             payloads: PayloadCounts::default(),
+            sealed: SealedPayloads::default(),
             entries: 0,
             canonical: Vec::with_capacity(512),
             threads,
@@ -146,6 +149,7 @@ impl LedgerCheck {
 
     /// Takes the next rows, hashed. An error means that a scratch file failed, never that a row is bad.
     pub(crate) fn entries(&mut self, batch: &Batch) -> io::Result<()> {
+        self.sealed.take(&batch.checked);
         let looks = &batch.checked.looks;
         let mut index = 0;
         while let Some(look) = looks.get(index) {

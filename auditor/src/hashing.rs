@@ -10,6 +10,7 @@ use crate::cell::{Cell, Digest, LedgerKey, Problems, fields_of};
 use crate::group::Group;
 use crate::merkle::{self, TILE_WIDTH};
 use crate::own_entries;
+use crate::sealed::{Scan, Trace};
 use crate::streams::{Record, StreamNames};
 
 /// What a row looks like on its own and beside the row before it in the batch.
@@ -37,6 +38,8 @@ pub(crate) struct Checked {
     pub(crate) records: Vec<Record>,
     /// Complete tiles, all of whose rows but the first are smooth, by the batch's row with which they start.
     pub(crate) tiles: Vec<(usize, HashedTile)>,
+    /// What has to do with erasing, by the batch's row. Says nothing where a row is odd.
+    pub(crate) traces: Vec<(usize, Trace)>,
 }
 
 impl Checked {
@@ -46,6 +49,7 @@ impl Checked {
         self.leaves.clear();
         self.records.clear();
         self.tiles.clear();
+        self.traces.clear();
     }
 }
 
@@ -65,6 +69,7 @@ pub(crate) struct Hashing {
     /// The last rows of the batch: taken, and not hashed yet.
     group: Group,
     level: Vec<Digest>,
+    scan: Scan,
 }
 
 /// What a row is linked by.
@@ -106,8 +111,13 @@ impl Checking<'_> {
         held && (!self.hashing.group.is_full() || self.hashing.settle(&mut self.batch.checked))
     }
 
+    /// Forgets the rows that were taken.
+    pub(crate) fn begin_again(&mut self) {
+        self.hashing.begin(self.batch);
+    }
+
     /// Number of rows, when all have been taken. None where something is wrong with one of them.
-    pub(crate) fn finish(self) -> Option<u64> {
+    pub(crate) fn finish(&mut self) -> Option<u64> {
         let sound = self.hashing.settle(&mut self.batch.checked);
         sound.then_some(self.batch.checked.looks.len() as u64)
     }
@@ -115,7 +125,7 @@ impl Checking<'_> {
 
 impl Hashing {
     pub(crate) fn new(names: StreamNames) -> Self {
-        Self { names, group: Group::default(), level: Vec::with_capacity(TILE_WIDTH) }
+        Self { names, group: Group::default(), level: Vec::with_capacity(TILE_WIDTH), scan: Scan::default() }
     }
 
     /// Checks the entries of a batch, all of them of one ledger.
@@ -135,11 +145,16 @@ impl Hashing {
 
     /// Has a stretch of rows read and checked, all of them of one ledger, into an empty batch.
     pub(crate) fn read(&mut self, key: &LedgerKey, rows: &dyn Rows, stretch: u64, batch: &mut Batch) {
-        batch.hold_picked();
-        self.group.clear();
+        self.begin(batch);
         rows.read(stretch, Checking { hashing: self, key, batch });
         // Where reading came to an early end, rows are left that nobody has looked at yet.
         self.settle(&mut batch.checked);
+    }
+
+    fn begin(&mut self, batch: &mut Batch) {
+        batch.clear();
+        batch.hold_picked();
+        self.group.clear();
     }
 
     /// Takes the next row of a batch. What it looks like is known but for its hashes: see [`Hashing::settle`].
@@ -156,6 +171,9 @@ impl Hashing {
             problems.is_empty() && fields.payload.is_some() && key.matches(Cell::Text(fields.ledger_id.as_bytes()))
         });
         self.group.add(readable);
+        if let Some(trace) = readable.and_then(|fields| self.scan.trace(fields)) {
+            checked.traces.push((checked.looks.len(), trace));
+        }
         let before = checked.ends.last().filter(|_| checked.looks.last() != Some(&Look::Odd));
         let (look, ends) = match readable {
             None => (Look::Odd, Ends::default()),

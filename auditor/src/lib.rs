@@ -30,6 +30,7 @@ pub mod proof;
 pub mod proof_check;
 mod render;
 pub mod report;
+pub mod sealed;
 pub mod seen;
 mod server;
 mod side_by_side;

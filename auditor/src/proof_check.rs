@@ -7,6 +7,7 @@ use crate::checkpoint::SignatureOutcome;
 use crate::entry_facts::EntryFacts;
 use crate::proof::{leaf_hash, verify_inclusion};
 use crate::report::FindingKind;
+use crate::sealed::subjects_of;
 use crate::tlog_proof::{TlogProof, TlogProofError};
 use crate::trust::{Answer, Brought, Judged, TrustFinding};
 
@@ -244,6 +245,11 @@ fn payload(claims: &Claims, outcome: &mut ProofOutcome) {
         None if is_pruned(text) => {
             Judged::new(Answer::NotChecked, "all other fields are those that were proved, but the payload is gone")
         }
+        None if is_sealed(text) => Judged::new(
+            Answer::Verified,
+            "payload, metadata and all other fields are those that were proved; the payload holds sealed values, and \
+             whether the keys to them were destroyed is to be seen in the ledger, not in a proof",
+        ),
         None => Judged::new(Answer::Verified, "payload, metadata and all other fields are those that were proved"),
     };
 }
@@ -252,6 +258,13 @@ fn payload(claims: &Claims, outcome: &mut ProofOutcome) {
 fn is_pruned(text: &str) -> bool {
     serde_json::from_str::<EntryText<'_>>(text)
         .is_ok_and(|entry| entry.payload.is_none() && entry.payload_text.is_none())
+}
+
+/// Whether values in its payload are sealed.
+fn is_sealed(text: &str) -> bool {
+    let Ok(entry) = serde_json::from_str::<EntryText<'_>>(text) else { return false };
+    let payload = entry.payload_text.as_deref().or_else(|| entry.payload.map(RawValue::get)).unwrap_or_default();
+    subjects_of(payload.as_bytes()).is_some_and(|subjects| !subjects.is_empty())
 }
 
 /// The first field that differs.

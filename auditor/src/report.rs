@@ -135,8 +135,8 @@ pub struct Integrity {
     pub findings: Vec<Finding>,
     /// How many findings there were, listed or not.
     pub findings_total: u64,
-    /// Checks that say nothing over entries that are not intact, and so were left out. Empty where integrity is
-    /// verified.
+    /// What was left out: checks that say nothing over entries that are not intact or not there, and what is beyond a
+    /// bound of this program.
     pub not_evaluated: Vec<String>,
 }
 
@@ -174,13 +174,15 @@ pub enum PayloadState {
     Missing,
 }
 
-/// Payloads by state. Format version 1 has no entry yet that erases or prunes, so those two stay at zero and every
-/// payload that is gone is missing.
+/// Payloads by state. There is no entry yet that prunes, so that stays at zero and every payload that is gone is missing.
+///
+/// A payload with values sealed for several subjects is erased as soon as the key of one of them was destroyed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct PayloadCounts {
-    /// Payloads that are there.
+    /// Payloads that are there, and have nothing in them that was erased.
     pub present: u64,
-    /// Payloads whose personal fields were erased.
+    /// Payloads that are there, with sealed values in them of which the key was destroyed: an `erasure.performed` entry of
+    /// the ledger says so.
     pub erased: u64,
     /// Payloads that were pruned.
     pub pruned: u64,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cell::{Digest, Fields};
 use crate::group::canonical_fields;
+use crate::sealed::{Scan, Subject, Trace};
 
 /// An entry as it was read. Whether it is sound is for the report to say, which comes after the last entry.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +55,24 @@ impl<'a> EntrySeen<'a> {
     /// The stored payload, none where it is gone.
     pub fn payload(&self) -> Option<&'a [u8]> {
         self.fields.payload
+    }
+
+    /// Whom values in the payload are sealed for; empty where there are none, or more than a thousand.
+    pub fn sealed_for(&self) -> Vec<Subject> {
+        match Scan::default().trace(&self.fields) {
+            Some(Trace::Sealed(subjects)) => subjects,
+            Some(Trace::Performed(_) | Trace::TooMany) | None => Vec::new(),
+        }
+    }
+
+    /// Whose key was destroyed, where this is the entry that says so.
+    pub fn erases(&self) -> Option<Subject> {
+        // Only this kind of entry is looked into: others would cost a search each.
+        let is_erasure = self.fields.stream_type == "erasure";
+        match is_erasure.then(|| Scan::default().trace(&self.fields)).flatten() {
+            Some(Trace::Performed(subject)) => Some(subject),
+            Some(Trace::Sealed(_) | Trace::TooMany) | None => None,
+        }
     }
 
     /// The stored hash.

@@ -13,6 +13,9 @@ use crate::source::{Progress, SourceError, VerifyOptions};
 use crate::walk::Walk;
 
 mod beside;
+mod format;
+mod in_place;
+mod kept_open;
 mod stretches;
 
 use stretches::Stretches;

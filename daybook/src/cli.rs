@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    adopt, anchor, bundle, checkpoint, demo, import, keys, load_test, projections, prove, replay, seed, serve, verify,
+    adopt, anchor, api_key, bundle, checkpoint, demo, erase, hold, import, keys, load_test, org, people, projections,
+    prove, replay, seed, serve, sessions, verify,
 };
 use crate::settings::{SigningOptions, StoreOptions};
 
@@ -15,6 +16,7 @@ Getting started:
   daybook serve                         an empty server on ./daybook-data
   daybook import payments.csv           record transactions from a file
   daybook verify                        recompute every hash of the ledger
+  daybook people invite ADDRESS --role analyst
 
 Commands find a running server through the data folder (--data), and use its token from there.
 
@@ -69,6 +71,17 @@ pub enum Command {
     Keys(keys::Arguments),
     #[command(subcommand)]
     Projections(projections::Arguments),
+    #[command(subcommand)]
+    Org(org::Arguments),
+    #[command(subcommand)]
+    People(people::Arguments),
+    #[command(subcommand)]
+    ApiKey(api_key::Arguments),
+    #[command(subcommand)]
+    Sessions(sessions::Arguments),
+    #[command(subcommand)]
+    Hold(hold::Arguments),
+    Erase(erase::Arguments),
     /// Show the ledgers, how far projectors and reactors are, and the running server
     ///
     ///   daybook status

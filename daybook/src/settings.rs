@@ -3,8 +3,12 @@
 //! The same structs are read from all of them: clap reads flags and environment, serde the file. `docs/configuration.md`
 //! lists every value.
 
+pub mod hidden;
+pub mod identity;
+pub mod mail;
 pub mod outside;
 pub mod signing;
+pub mod web;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,12 +17,17 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use clap::{ArgAction, Args, ValueEnum};
 use daybook_ledger::LedgerId;
+use daybook_ledger::keys::KeyRingOptions;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use crate::runtime::roles::Roles;
+use hidden::Hidden;
+pub use identity::{IdentityOptions, IdentitySettings};
+pub use mail::{MailOptions, MailSettings};
 pub use outside::{OutsideOptions, OutsideSettings};
 pub use signing::{SigningOptions, SigningSettings};
+pub use web::{WebOptions, WebSettings};
 
 /// Where data is unless said otherwise.
 const DEFAULT_DATA: &str = "daybook-data";
@@ -82,11 +91,11 @@ pub struct ServerOptions {
     pub roles: Option<Roles>,
     /// The operator's bearer token, at least 16 bytes; without it one is made and kept in <DIR>/operator.token
     #[arg(long, value_name = "TOKEN", env = "DAYBOOK_OPERATOR_TOKEN", hide_env_values = true)]
-    pub operator_token: Option<String>,
+    pub operator_token: Option<Hidden>,
     /// Key that turns e-mail addresses into opaque ids; the same for all processes on one database. Without it one is made and
     /// kept in <DIR>/actor.key
     #[arg(long, value_name = "KEY", env = "DAYBOOK_ACTOR_KEY", hide_env_values = true)]
-    pub actor_key: Option<String>,
+    pub actor_key: Option<Hidden>,
     /// Believe the headers x-user-email and x-user-role. For development: refused unless listening on loopback
     #[arg(
         long,
@@ -110,6 +119,18 @@ pub struct ServerOptions {
     /// Sign a checkpoint every so many seconds while something is written; 0 signs only on request [default: 10]
     #[arg(long = "checkpoint-interval", value_name = "SECONDS", env = "DAYBOOK_CHECKPOINT_INTERVAL")]
     pub checkpoint_interval_seconds: Option<u64>,
+    /// People and their credentials; in the file beside the others.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub identity: IdentityOptions,
+    /// Mail; in the file beside the others.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub mail: MailOptions,
+    /// Browsers and limits; in the file beside the others.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub web: WebOptions,
 }
 
 /// A decimal from a TOML string or whole number. Not from a float: 0.1 is none.
@@ -138,6 +159,12 @@ pub struct FileOptions {
     signing: SigningOptions,
     #[serde(flatten)]
     outside: OutsideOptions,
+    #[serde(flatten)]
+    identity: IdentityOptions,
+    #[serde(flatten)]
+    mail: MailOptions,
+    #[serde(flatten)]
+    web: WebOptions,
     /// Everything else is a mistake, and not silently ignored.
     #[serde(flatten)]
     unknown: BTreeMap<String, toml::Value>,
@@ -149,7 +176,10 @@ impl FileOptions {
         if let Some(name) = options.unknown.keys().next() {
             bail!("there is no setting named {name}");
         }
-        Ok(options)
+        // One value for all that the server takes, as on the command line.
+        let Self { mut server, identity, mail, web, .. } = options.clone();
+        (server.identity, server.mail, server.web) = (identity, mail, web);
+        Ok(Self { server, ..options })
     }
 
     fn read(path: &Path) -> anyhow::Result<Self> {
@@ -225,9 +255,20 @@ impl Settings {
         self.named_ledger.clone().unwrap_or_else(LedgerId::main)
     }
 
+    /// The folder with the signing keys of `ledger`.
+    pub fn key_folder(&self, ledger: &LedgerId) -> PathBuf {
+        self.signing.folder_of(ledger, *ledger == self.ledger())
+    }
+
+    /// What a key ring of `ledger` is opened with.
+    pub fn ring_options(&self, ledger: &LedgerId, overlap_days: u32) -> KeyRingOptions {
+        self.signing.ring_options(ledger, *ledger == self.ledger(), overlap_days)
+    }
+
     /// The operator's token, where flags, environment or the file have one.
     pub fn operator_token(&self, flag: Option<String>) -> Option<String> {
-        flag.or_else(|| self.file.operator_token.clone()).filter(|token| !token.is_empty())
+        flag.or_else(|| self.file.operator_token.as_ref().map(|token| token.expose().to_owned()))
+            .filter(|token| !token.is_empty())
     }
 }
 
@@ -239,9 +280,9 @@ pub struct ServerSettings {
     /// What it does.
     pub roles: Roles,
     /// The operator's token; one is made where there is none.
-    pub operator_token: Option<String>,
+    pub operator_token: Option<Hidden>,
     /// Key of opaque ids; one is made where there is none.
-    pub actor_key: Option<String>,
+    pub actor_key: Option<Hidden>,
     /// Whether development headers are believed.
     pub dev_auth: bool,
     /// Amount above which a transaction opens an incident.
@@ -254,6 +295,12 @@ pub struct ServerSettings {
     pub checkpoint_interval: Duration,
     /// Who outside is shown the checkpoints.
     pub outside: OutsideSettings,
+    /// People and their credentials.
+    pub identity: IdentitySettings,
+    /// How mail leaves.
+    pub mail: MailSettings,
+    /// Browsers, proxies, limits.
+    pub web: WebSettings,
 }
 
 impl ServerSettings {
@@ -280,6 +327,19 @@ impl ServerSettings {
                     .unwrap_or(DEFAULT_CHECKPOINT_INTERVAL),
             ),
             outside: settings.outside(outside)?,
+            identity: IdentitySettings::resolve(
+                options.identity,
+                hidden::from_environment(identity::MASTER_KEY_VARIABLE),
+                file.identity,
+                &settings.signing.origin,
+            )?,
+            mail: MailSettings::resolve(
+                options.mail,
+                hidden::from_environment(mail::MAIL_PASSWORD_VARIABLE),
+                file.mail,
+                &settings.data,
+            )?,
+            web: WebSettings::resolve(options.web, file.web)?,
         };
         resolved.check()?;
         Ok(resolved)
@@ -295,7 +355,7 @@ impl ServerSettings {
             self.checkpoint_interval <= Duration::from_secs(MAX_CHECKPOINT_INTERVAL),
             "checkpoint_interval_seconds must be at most {MAX_CHECKPOINT_INTERVAL}"
         );
-        if let Some(token) = &self.operator_token {
+        if let Some(token) = self.operator_token.as_ref().map(Hidden::expose) {
             ensure!(
                 token.len() >= MIN_TOKEN_BYTES && token.bytes().all(|byte| byte.is_ascii_graphic()),
                 "operator_token must have at least {MIN_TOKEN_BYTES} visible ASCII characters and no spaces"
@@ -344,6 +404,10 @@ mod tests {
         assert_eq!(server(options, text).unwrap().listen, "127.0.0.1:1");
         let options = ServerOptions { dev_auth: Some(false), ..ServerOptions::default() };
         assert!(!server(options, "dev_auth = true").unwrap().dev_auth);
+        let text = "open_registration = true\nmail_transport = \"none\"\nrate_limit_per_second = 0";
+        let server = server(ServerOptions::default(), text).unwrap();
+        assert!(server.identity.open_registration && server.web.rate_limit.is_none());
+        assert_eq!(server.mail, MailSettings::None);
     }
 
     #[test]
@@ -363,12 +427,13 @@ mod tests {
     fn misspelt_setting_and_float_threshold_are_refused() {
         assert!(FileOptions::parse("lissten = \"x\"").unwrap_err().to_string().contains("lissten"));
         assert!(FileOptions::parse("large_transaction_threshold = 0.1").is_err());
+        assert!(FileOptions::parse("mail_transprt = \"none\"").is_err());
         assert!(FileOptions::parse("ledger = \"Not A Ledger\"").is_err());
     }
 
     #[test]
     fn short_token_and_no_workers_are_refused() {
-        let short = ServerOptions { operator_token: Some("hunter2".to_owned()), ..ServerOptions::default() };
+        let short = ServerOptions { operator_token: Some("hunter2".into()), ..ServerOptions::default() };
         assert!(server(short, "").is_err());
         assert!(server(ServerOptions { workers: Some(0), ..ServerOptions::default() }, "").is_err());
     }

@@ -1,23 +1,52 @@
 #![doc = include_str!("../README.md")]
 
+pub mod access;
+pub mod api_key;
 pub mod custody;
+pub mod department;
+pub mod erasure;
 pub mod events;
 pub mod incident;
+pub mod legal_hold;
 pub mod meta;
 pub mod money;
+pub mod names;
+pub mod organization;
 pub mod patch;
+pub mod permission;
+pub mod personal;
+pub mod refusal;
+pub mod role;
 pub mod rules;
+pub mod session;
+mod stream;
+#[cfg(test)]
+mod testing;
 pub mod text;
 pub mod time;
 pub mod transaction;
+pub mod user;
 mod vocabulary;
 
+pub use access::AccessEvent;
+pub use api_key::{ApiKey, ApiKeyCommand, ApiKeyError, ApiKeyEvent};
 pub use custody::{LedgerEvent, SigningKeyEvent};
+pub use department::{Department, DepartmentCommand, DepartmentError, DepartmentEvent};
+pub use erasure::{Erasure, ErasureCommand, ErasureError, ErasureEvent, ErasureStatus};
 pub use events::{AnyEvent, DecodeError, catalogue, decode};
 pub use incident::{Incident, IncidentCommand, IncidentError, IncidentEvent};
+pub use legal_hold::{LegalHold, LegalHoldCommand, LegalHoldError, LegalHoldEvent};
 pub use meta::Meta;
 pub use money::{Amount, Currency, Money, MoneyError};
+pub use names::{ApiKeyId, DepartmentId, ErasureId, HoldId, PermissionName, RoleName, SessionId, UserId};
+pub use organization::{Organization, OrganizationCommand, OrganizationError, OrganizationEvent};
 pub use patch::Patch;
+pub use permission::{Permission, PermissionCommand, PermissionError, PermissionEvent};
+pub use personal::{Personal, PersonalText, SealedText};
+pub use refusal::{Refusal, RefusalKind};
+pub use role::{Role, RoleCommand, RoleError, RoleEvent};
+pub use session::{Session, SessionCommand, SessionError, SessionEvent};
 pub use text::InvalidField;
 pub use time::Timestamp;
 pub use transaction::{Transaction, TransactionCommand, TransactionError, TransactionEvent};
+pub use user::{User, UserCommand, UserError, UserEvent, UserStatus};

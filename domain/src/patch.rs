@@ -1,6 +1,6 @@
 //! One optional field of a partial change: leave it, clear it, or set it.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a partial change asks for one field. As JSON: absent keeps, `null` clears, a value sets
 /// (with `#[serde(default)]` on the field).
@@ -53,14 +53,24 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     }
 }
 
+impl<T: Serialize> Serialize for Patch<T> {
+    /// The reverse; a field that is kept is to be left out with `skip_serializing_if = "Patch::is_keep"`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Keep | Self::Clear => serializer.serialize_none(),
+            Self::Set(value) => serializer.serialize_some(value),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     struct Body {
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Patch::is_keep")]
         desk: Patch<String>,
     }
 
@@ -73,5 +83,12 @@ mod tests {
         assert_eq!(desk("{}"), Patch::Keep);
         assert_eq!(desk(r#"{"desk":null}"#), Patch::Clear);
         assert_eq!(desk(r#"{"desk":"rates"}"#), Patch::Set("rates".to_owned()));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for json in ["{}", r#"{"desk":null}"#, r#"{"desk":"rates"}"#] {
+            assert_eq!(serde_json::to_string(&Body { desk: desk(json) }).unwrap(), json);
+        }
     }
 }

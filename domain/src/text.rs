@@ -168,6 +168,21 @@ text_type!(
     IDENTIFIER
 );
 text_type!(
+    /// The opaque id of whoever acts, a person or a program: 1 to 200 bytes on one line.
+    ActorId,
+    IDENTIFIER
+);
+text_type!(
+    /// The opaque id of whoever personal data is about: 1 to 200 bytes on one line.
+    SubjectId,
+    IDENTIFIER
+);
+text_type!(
+    /// The id of any stream: 1 to 200 bytes on one line.
+    StreamId,
+    IDENTIFIER
+);
+text_type!(
     /// A name or number on one line, at most 200 characters: an account, a desk, a title, a person's id.
     Line,
     Shape { most: 200, in_bytes: false, multi_line: false, identifies: false }
@@ -183,10 +198,35 @@ text_type!(
     Shape { most: 2_000, in_bytes: false, multi_line: true, identifies: false }
 );
 text_type!(
+    /// What something is for, at most 1,000 characters; line breaks and tabs allowed.
+    Description,
+    Shape { most: 1_000, in_bytes: false, multi_line: true, identifies: false }
+);
+text_type!(
     /// Free text of at most 10,000 characters; line breaks and tabs allowed.
     Paragraph,
     Shape { most: 10_000, in_bytes: false, multi_line: true, identifies: false }
 );
+
+/// What stands for a text of which nothing can be kept.
+const NOTHING: &str = "-";
+
+impl Line {
+    /// As much as can be kept of a text that is not refused: what is not allowed is left out, and what is too long is
+    /// cut. For facts that must be recorded even where somebody sent nonsense.
+    pub fn lenient(text: &str) -> Self {
+        let kept: String = text
+            .chars()
+            .filter(|&character| {
+                !character.is_control()
+                    && !matches!(character, '\u{2028}' | '\u{2029}')
+                    && !is_direction_control(character)
+            })
+            .take(200)
+            .collect();
+        if kept.trim().is_empty() { Self(NOTHING.to_owned()) } else { Self(kept) }
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -5,13 +5,17 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, IF_MATCH};
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use daybook_ledger::commands::CommandContext;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 
 use crate::API_PREFIX;
+use crate::guard::Guard;
 use crate::idempotency::IdempotencyKey;
-use crate::identity::{IdentityConfig, Principal};
+use crate::identity::IdentityConfig;
 use crate::if_match;
+use crate::principal::Principal;
 use crate::problem::Problem;
 
 /// Header of the request's id.
@@ -148,10 +152,6 @@ impl CommandRequest {
         let headers = request.headers();
         // The query is part of what is asked. The prefix is not: both mounts are one API.
         let path = request.path().strip_prefix(API_PREFIX).unwrap_or(request.path());
-        let on_behalf_of = match optional(headers, ON_BEHALF_OF, "@+")? {
-            Some(person) if person.contains('@') => Some(IdentityConfig::of(request)?.opaque_id(&person)),
-            other => other,
-        };
         Ok(Self {
             request: RequestContext::of(request),
             method: request.method().as_str().to_owned(),
@@ -160,22 +160,37 @@ impl CommandRequest {
             expected_version: if_match::expected_version(headers)?,
             has_if_match: headers.contains_key(IF_MATCH),
             causation_id: optional(headers, CAUSATION_ID, ":/")?,
-            on_behalf_of,
+            on_behalf_of: optional(headers, ON_BEHALF_OF, "@+")?,
         })
+    }
+
+    /// Puts an opaque id in place of an e-mail address, which must not get into the ledger.
+    async fn with_opaque_person(mut self, request: &HttpRequest) -> Result<Self, Problem> {
+        let Some(email) = self.on_behalf_of.take_if(|person| person.contains('@')) else { return Ok(self) };
+        let known = match (request.app_data::<web::Data<Guard>>(), Principal::optional(request)) {
+            (Some(guard), Ok(Some(principal))) => guard.authenticator.person_id(&principal.organization, &email).await,
+            _ => None,
+        };
+        self.on_behalf_of = Some(match known {
+            Some(id) => id,
+            None => IdentityConfig::of(request)?.opaque_id(&email),
+        });
+        Ok(self)
     }
 }
 
 impl FromRequest for CommandRequest {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        ready(Self::read(request))
+        let (read, request) = (Self::read(request), request.clone());
+        async move { read?.with_opaque_person(&request).await }.boxed_local()
     }
 }
 
-/// A fresh id, `<prefix>_` and 32 hexadecimal digits: sortable by time, or derived from the command's key where there is
-/// one, so that a repeat that arrives at the same moment names the same thing.
+/// A fresh id, `<prefix>_` and 32 hexadecimal digits: sortable by time, or derived from the command's key where there
+/// is one, so that a repeat that arrives at the same moment names the same thing.
 pub fn new_id(prefix: &str, context: &CommandContext) -> String {
     match &context.command {
         None => format!("{prefix}_{}", uuid::Uuid::now_v7().simple()),

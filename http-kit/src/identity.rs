@@ -3,18 +3,17 @@
 //! An actor's id is opaque. The e-mail address of a development header is hashed into one and goes nowhere else.
 
 use std::fmt;
-use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use actix_web::dev::Payload;
-use actix_web::http::header::AUTHORIZATION;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
-use daybook_ledger::Actor;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use actix_web::{HttpRequest, web};
+use async_trait::async_trait;
+use daybook_ledger::{Actor, LedgerId};
 
-use crate::context::header;
+use crate::authenticator::{Authenticator, Credentials};
+use crate::permission_set::PermissionSet;
+use crate::principal::{Access, Principal, Via};
 use crate::problem::Problem;
+use crate::role::Role;
 
 /// Development header with the caller's e-mail address.
 pub const USER_EMAIL: &str = "x-user-email";
@@ -24,66 +23,6 @@ pub const USER_ROLE: &str = "x-user-role";
 const MAX_EMAIL_BYTES: usize = 254;
 /// Hexadecimal digits of an opaque person id.
 const OPAQUE_DIGITS: usize = 24;
-
-/// What a caller is to the organisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Runs the installation; holds every permission.
-    Operator,
-    /// Administers the organisation.
-    Admin,
-    /// Compliance officer.
-    Compliance,
-    /// Analyst.
-    Analyst,
-    /// Looks on.
-    Viewer,
-}
-
-impl Role {
-    /// The word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-            Self::Compliance => "compliance",
-            Self::Analyst => "analyst",
-            Self::Viewer => "viewer",
-        }
-    }
-
-    /// The roles that a development header may claim. `operator` is not one: it takes the token.
-    fn claimed(text: &str) -> Option<Self> {
-        match text {
-            "admin" => Some(Self::Admin),
-            "compliance" => Some(Self::Compliance),
-            "analyst" => Some(Self::Analyst),
-            "viewer" => Some(Self::Viewer),
-            _ => None,
-        }
-    }
-}
-
-/// How a caller showed who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Via {
-    /// The operator's token.
-    OperatorToken,
-    /// `x-user-email` and `x-user-role`, under development authentication.
-    DevHeaders,
-}
-
-/// A caller that is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    /// Who, for the ledger. The id is opaque.
-    pub actor: Actor,
-    /// As what.
-    pub role: Role,
-    /// Shown how.
-    pub via: Via,
-}
 
 /// A value that is never printed.
 #[derive(Clone)]
@@ -149,57 +88,59 @@ impl IdentityConfig {
         })
     }
 
-    fn identify(&self, request: &HttpRequest) -> Result<Principal, Problem> {
-        if let Some(credentials) = request.headers().get(AUTHORIZATION) {
-            let text = credentials.to_str().unwrap_or_default();
-            return self.identify_bearer(text);
-        }
-        let (email, role) = (header(request.headers(), USER_EMAIL), header(request.headers(), USER_ROLE));
-        match (self.dev_auth, email, role) {
-            (true, Some(email), Some(role)) => self.identify_dev(email, role),
-            (true, Some(_), None) | (true, None, Some(_)) => {
-                Err(Problem::unauthorized("identity.incomplete", "x-user-email and x-user-role are needed together"))
-            }
-            _ => Err(Problem::unauthorized("identity.required", "authentication is required")),
-        }
+    /// The operator, where `token` is his; he acts in whichever organisation he names.
+    pub fn operator(&self, token: &str, organization: LedgerId) -> Option<Principal> {
+        let is_his = self.operator_token.as_ref().is_some_and(|expected| expected.matches(token));
+        is_his.then(|| Principal {
+            actor: Actor::system("operator"),
+            organization,
+            roles: Arc::from([Role::Operator.as_str().to_owned()]),
+            access: Arc::new(Access::everywhere(PermissionSet::all())),
+            via: Via::OperatorToken,
+            session_id: None,
+        })
     }
 
-    fn identify_bearer(&self, credentials: &str) -> Result<Principal, Problem> {
-        let (scheme, token) = credentials.split_once(' ').unwrap_or((credentials, ""));
-        let known = scheme.eq_ignore_ascii_case("bearer")
-            && self.operator_token.as_ref().is_some_and(|expected| expected.matches(token.trim()));
-        if !known {
-            return Err(Problem::unauthorized("identity.invalid_token", "the credentials are not known"));
+    /// Who the development headers say is calling; a 401 where they are not believed. Both are needed, and `operator`
+    /// is not a role that anybody can claim.
+    pub fn developer(&self, email: &str, role: &str, organization: LedgerId) -> Result<Principal, Problem> {
+        let refused = Problem::invalid_token;
+        if !self.dev_auth {
+            return Err(Problem::unauthorized("identity.required", "authentication is required"));
         }
-        Ok(Principal { actor: Actor::system("operator"), role: Role::Operator, via: Via::OperatorToken })
-    }
-
-    fn identify_dev(&self, email: &str, role: &str) -> Result<Principal, Problem> {
-        let role = Role::claimed(role)
-            .ok_or_else(|| Problem::unauthorized("identity.unknown_role", "x-user-role is not a known role"))?;
-        let email = email.trim();
-        if email.is_empty() || email.len() > MAX_EMAIL_BYTES || !email.contains('@') {
-            return Err(Problem::unauthorized("identity.invalid_email", "x-user-email is not an e-mail address"));
+        let (email, role) = (email.trim(), role.trim());
+        if email.is_empty() || role.is_empty() {
+            return Err(refused("identity.incomplete", "x-user-email and x-user-role are needed together"));
         }
-        Ok(Principal { actor: Actor::human(self.opaque_id(email)), role, via: Via::DevHeaders })
-    }
-}
-
-impl Principal {
-    /// The caller of `request`, or a 401.
-    pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
-        let principal = IdentityConfig::of(request)?.identify(request)?;
-        request.extensions_mut().insert(principal.clone());
-        Ok(principal)
+        let role =
+            Role::granted(role).ok_or_else(|| refused("identity.unknown_role", "x-user-role is not a known role"))?;
+        if email.len() > MAX_EMAIL_BYTES || !email.contains('@') {
+            return Err(refused("identity.invalid_email", "x-user-email is not an e-mail address"));
+        }
+        Ok(Principal {
+            actor: Actor::human(self.opaque_id(email)),
+            organization,
+            roles: Arc::from([role.as_str().to_owned()]),
+            access: Arc::new(Access::everywhere(role.permissions())),
+            via: Via::DevHeaders,
+            session_id: None,
+        })
     }
 }
 
-impl FromRequest for Principal {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        ready(Self::of(request))
+/// Believes the operator's token and, where they are switched on, the development headers; knows nobody else.
+#[async_trait]
+impl Authenticator for IdentityConfig {
+    async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Option<Principal>, Problem> {
+        let organization = || Ok(credentials.organization_id()?.unwrap_or_else(LedgerId::main));
+        match (credentials.bearer, credentials.dev) {
+            (Some(token), _) => self
+                .operator(token, organization()?)
+                .map(Some)
+                .ok_or_else(|| Problem::invalid_token("identity.invalid_token", "the credentials are not known")),
+            (None, Some((email, role))) if self.dev_auth => self.developer(email, role, organization()?).map(Some),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -207,7 +148,8 @@ impl FromRequest for Principal {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-    use actix_web::test::TestRequest;
+    use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+    use futures::FutureExt;
 
     use super::*;
 
@@ -215,47 +157,78 @@ mod tests {
         IdentityConfig::new(Some(Secret::new("s3cret")), dev_auth)
     }
 
-    fn dev(email: &str, role: &str) -> HttpRequest {
-        TestRequest::default().insert_header((USER_EMAIL, email)).insert_header((USER_ROLE, role)).to_http_request()
+    fn identify(config: &IdentityConfig, pairs: &[(&str, &str)]) -> Result<Option<Principal>, Problem> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        Credentials::of_headers(&headers).and_then(|read| config.authenticate(read).now_or_never().unwrap())
+    }
+
+    fn bearer(token: &str) -> [(&'static str, String); 1] {
+        [(AUTHORIZATION.as_str(), format!("Bearer {token}")); 1]
+    }
+
+    fn dev<'a>(email: &'a str, role: &'a str) -> [(&'static str, &'a str); 2] {
+        [(USER_EMAIL, email), (USER_ROLE, role)]
     }
 
     #[test]
     fn operator_token_is_accepted_and_never_printed() {
-        let request = TestRequest::default().insert_header((AUTHORIZATION, "Bearer s3cret")).to_http_request();
-        assert_eq!(config(false).identify(&request).unwrap().role, Role::Operator);
+        let [(name, value)] = bearer("s3cret");
+        let principal = identify(&config(false), &[(name, &value)]).unwrap().unwrap();
+        assert!(principal.is_operator() && !principal.is_person());
+        assert_eq!((principal.organization, principal.access.permissions), (LedgerId::main(), PermissionSet::all()));
         assert!(!format!("{:?}", config(false)).contains("s3cret"));
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"));
+        assert!(!format!("{:?}", Credentials::of_headers(&headers).unwrap()).contains("s3cret"));
+    }
+
+    #[test]
+    fn operator_acts_in_the_organisation_he_names() {
+        let [(name, value)] = bearer("s3cret");
+        let at = |id| identify(&config(false), &[(name, value.as_str()), ("x-organization-id", id)]);
+        assert_eq!(at("acme").unwrap().unwrap().organization.as_str(), "acme");
+        assert_eq!(at("Not One").unwrap_err().status(), 400);
     }
 
     #[test]
     fn wrong_token_is_refused_even_with_development_headers() {
-        let request = TestRequest::default()
-            .insert_header((AUTHORIZATION, "Bearer other"))
-            .insert_header((USER_EMAIL, "a@example.com"))
-            .insert_header((USER_ROLE, "admin"))
-            .to_http_request();
-        assert_eq!(config(true).identify(&request).unwrap_err().code(), "identity.invalid_token");
+        for credentials in ["Bearer other", "Basic czNjcmV0", "s3cret", "Bearer"] {
+            let mut headers = vec![("authorization", credentials)];
+            headers.extend(dev("a@example.com", "admin"));
+            assert_eq!(identify(&config(true), &headers).unwrap_err().code(), "identity.invalid_token");
+        }
+        let twice = [("authorization", "Bearer s3cret"), ("authorization", "Bearer s3cret")];
+        assert_eq!(identify(&config(true), &twice).unwrap_err().code(), "identity.invalid_token");
     }
 
     #[test]
     fn empty_operator_token_lets_nobody_in() {
         let config = IdentityConfig::new(Some(Secret::new("")), false);
-        assert!(config.identify_bearer("Bearer ").is_err());
+        assert!(identify(&config, &[("authorization", "Bearer ")]).is_err());
     }
 
     #[test]
     fn development_headers_count_only_when_switched_on() {
-        let request = dev("Admin@Example.com", "admin");
-        assert_eq!(config(false).identify(&request).unwrap_err().status(), 401);
-        let principal = config(true).identify(&request).unwrap();
-        assert_eq!(principal.role, Role::Admin);
+        let headers = dev("Admin@Example.com", "admin");
+        assert_eq!(identify(&config(false), &headers).unwrap(), None);
+        let principal = identify(&config(true), &headers).unwrap().unwrap();
+        assert_eq!((principal.role(), principal.is_person()), ("admin", true));
         assert!(principal.actor.id.starts_with("usr_") && principal.actor.id.len() == 28);
         assert_eq!(principal.actor.id, config(true).opaque_id("admin@example.com"));
+        assert_eq!(principal.user_id(), Some(principal.actor.id.as_str()));
     }
 
     #[test]
     fn unknown_role_and_claimed_operator_are_401() {
         for role in ["operator", "root", ""] {
-            assert_eq!(config(true).identify(&dev("a@example.com", role)).unwrap_err().status(), 401);
+            assert_eq!(identify(&config(true), &dev("a@example.com", role)).unwrap_err().status(), 401);
+        }
+        assert_eq!(identify(&config(true), &[(USER_ROLE, "admin")]).unwrap_err().code(), "identity.incomplete");
+        for role in ["owner", "auditor"] {
+            assert!(identify(&config(true), &dev("a@example.com", role)).unwrap().is_some());
         }
     }
 }

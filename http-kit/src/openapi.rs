@@ -87,19 +87,19 @@ pub struct QueryProblems;
 
 impl IntoResponses for CommandProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 503])
+        problems(&[400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 503])
     }
 }
 
 impl IntoResponses for CreateProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 403, 408, 409, 412, 413, 415, 422, 503])
+        problems(&[400, 401, 403, 408, 409, 412, 413, 415, 422, 429, 503])
     }
 }
 
 impl IntoResponses for QueryProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 403, 404, 503])
+        problems(&[400, 401, 403, 404, 429, 503])
     }
 }
 
@@ -123,27 +123,46 @@ fn problem_response(status: u16) -> Response {
         413 => "The body is too large.",
         415 => "The content type or encoding is not read here.",
         422 => "A rule refuses it, or the `Idempotency-Key` stands for another request.",
+        429 => "Too many requests; `Retry-After` says when to come back.",
         _ => "Not now; `Retry-After` says when to come back.",
     };
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build()
 }
 
+/// Ways to authenticate with `Authorization: Bearer`: name of the scheme, shape of the token, what it is.
+const BEARERS: [(&str, &str, &str); 3] = [
+    ("access_token", "JWT", "An access token (ES256) from `POST /v1/auth/login` or `/v1/auth/refresh`"),
+    ("api_key", "dbk_<id>_<secret>", "An API key"),
+    (
+        "operator_token",
+        "dbk_<secret>",
+        "The operator's token. `X-Organization-ID` names the organisation, `main` without",
+    ),
+];
+/// Development headers: name of the scheme, name of the header, what it is.
+const DEVELOPMENT: [(&str, &str, &str); 2] = [
+    ("development_email", "x-user-email", "Under development authentication only: an e-mail address"),
+    ("development_role", "x-user-role", "Under development authentication only: a role"),
+];
+
 /// Adds the ways to authenticate, and requires one of them everywhere.
 pub fn add_security(document: &mut OpenApi) {
     let components = document.components.get_or_insert_with(Components::new);
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The operator's token")).build();
-    components.add_security_scheme("operator_token", SecurityScheme::Http(bearer));
-    for (name, header, description) in [
-        ("development_email", "x-user-email", "Under development authentication only: an e-mail address"),
-        ("development_role", "x-user-role", "Under development authentication only: a role"),
-    ] {
+    let none: [String; 0] = [];
+    let mut required = Vec::new();
+    for (name, format, description) in BEARERS {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format(format);
+        let bearer = bearer.description(Some(description)).build();
+        components.add_security_scheme(name, SecurityScheme::Http(bearer));
+        required.push(SecurityRequirement::new(name, none.clone()));
+    }
+    let mut developer = SecurityRequirement::default();
+    for (name, header, description) in DEVELOPMENT {
         let key = ApiKey::Header(ApiKeyValue::with_description(header, description));
         components.add_security_scheme(name, SecurityScheme::ApiKey(key));
+        developer = developer.add(name, none.clone());
     }
-    let none: [String; 0] = [];
-    document.security = Some(vec![
-        SecurityRequirement::new("operator_token", none.clone()),
-        SecurityRequirement::new("development_email", none.clone()).add("development_role", none),
-    ]);
+    required.push(developer);
+    document.security = Some(required);
 }

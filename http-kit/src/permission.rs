@@ -1,23 +1,19 @@
 //! Permissions as types: a handler that names one in its signature cannot be reached without it.
 //!
-//! The first 25 and their holders are the predecessors'; those below them cover what the predecessors left open.
+//! The first 25 and their holders are the predecessors', with the auditor added to those that read; the rows below them
+//! cover what the predecessors left open. How a handler asks for one is [`crate::allowed`]'s business.
 
-use std::future::{Ready, ready};
-use std::marker::PhantomData;
-use std::ops::Deref;
-
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
-
-use crate::identity::{Principal, Role};
-use crate::problem::Problem;
+use crate::role::Role;
 
 /// Something a role may do.
 pub trait Permission: 'static {
-    /// Its name, `thing:verb`.
+    /// Its name, `thing:verb`. Names are kept for ever.
     const NAME: &'static str;
-    /// The roles that hold it. The operator holds all and is not listed.
+    /// The built-in roles that hold it. The operator holds all and is not listed; the owner holds what the
+    /// administrator holds and is only listed where he alone does.
     const HOLDERS: &'static [Role];
+    /// Its place in [`MATRIX`].
+    const INDEX: usize;
 }
 
 /// One row of the matrix.
@@ -31,18 +27,24 @@ pub struct PermissionRow {
 
 impl PermissionRow {
     /// True where `role` holds it.
-    pub fn held_by(&self, role: Role) -> bool {
-        role == Role::Operator || self.holders.contains(&role)
+    pub const fn held_by(&self, role: Role) -> bool {
+        role.is_among(self.holders)
     }
 }
 
+const O: Role = Role::Owner;
 const A: Role = Role::Admin;
 const C: Role = Role::Compliance;
 const N: Role = Role::Analyst;
 const V: Role = Role::Viewer;
+const U: Role = Role::Auditor;
 
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $kind:ident = $name:literal, [$($holder:ident),+];)+) => {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal, [$($holder:ident),*];)+) => {
+        /// Numbers the permissions in the order of this file.
+        #[derive(Clone, Copy)]
+        enum Place { $($kind),+ }
+
         $(
             $(#[$doc])*
             #[derive(Debug, Clone, Copy)]
@@ -50,12 +52,13 @@ macro_rules! permissions {
 
             impl Permission for $kind {
                 const NAME: &'static str = $name;
-                const HOLDERS: &'static [Role] = &[$($holder),+];
+                const HOLDERS: &'static [Role] = &[$($holder),*];
+                const INDEX: usize = Place::$kind as usize;
             }
         )+
 
         /// Every permission, in the order of this file.
-        pub const MATRIX: &[PermissionRow] = &[$(PermissionRow { name: $name, holders: &[$($holder),+] }),+];
+        pub const MATRIX: &[PermissionRow] = &[$(PermissionRow { name: $name, holders: &[$($holder),*] }),+];
     };
 }
 
@@ -69,15 +72,15 @@ permissions! {
     /// Give roles.
     UserRoleAssign = "user:role_assign", [A];
     /// See people.
-    UserList = "user:list", [A, C];
+    UserList = "user:list", [A, C, U];
     /// See compliance logs.
-    ComplianceRead = "compliance:read", [A, C, N, V];
+    ComplianceRead = "compliance:read", [A, C, N, V, U];
     /// Resolve compliance logs.
     ComplianceResolve = "compliance:resolve", [A, C];
     /// Export compliance logs.
-    ComplianceExport = "compliance:export", [A, C];
+    ComplianceExport = "compliance:export", [A, C, U];
     /// See agents' actions.
-    AgentRead = "agent:read", [A, C, N];
+    AgentRead = "agent:read", [A, C, N, U];
     /// Approve agents' actions.
     AgentApprove = "agent:approve", [A, C];
     /// Reject agents' actions.
@@ -85,7 +88,7 @@ permissions! {
     /// Have agents triage.
     AgentTriage = "agent:triage", [A, C];
     /// See models.
-    ModelRead = "model:read", [A, C, N, V];
+    ModelRead = "model:read", [A, C, N, V, U];
     /// Check models for drift.
     ModelDriftCheck = "model:drift_check", [A, C];
     /// Train models anew.
@@ -93,83 +96,78 @@ permissions! {
     /// Configure models.
     ModelConfig = "model:config", [A];
     /// See transactions.
-    TransactionRead = "transaction:read", [A, C, N, V];
+    TransactionRead = "transaction:read", [A, C, N, V, U];
     /// Record transactions.
     TransactionCreate = "transaction:create", [A];
     /// See anomalies.
-    AnomalyRead = "anomaly:read", [A, C, N];
+    AnomalyRead = "anomaly:read", [A, C, N, U];
     /// Train anomaly detection.
     AnomalyTrain = "anomaly:train", [A];
     /// See the system's metrics.
-    SystemMetricsRead = "system:metrics_read", [A, C, N, V];
+    SystemMetricsRead = "system:metrics_read", [A, C, N, V, U];
     /// Configure the system.
     SystemConfig = "system:config", [A];
     /// See the audit trail.
-    AuditRead = "audit:read", [A, C, N];
+    AuditRead = "audit:read", [A, C, N, U];
     /// See explanations.
-    ExplainRead = "explain:read", [A, C, N];
+    ExplainRead = "explain:read", [A, C, N, U];
     /// Explain many at once.
     ExplainBatch = "explain:batch", [A, C];
     /// Change the status of transactions, correct them, note on them.
     TransactionUpdate = "transaction:update", [A, C];
     /// See incidents.
-    IncidentRead = "incident:read", [A, C, N, V];
+    IncidentRead = "incident:read", [A, C, N, V, U];
     /// Open incidents and work on them.
     IncidentWrite = "incident:write", [A, C, N];
     /// See the ledger's entries with their payloads.
-    LedgerRead = "ledger:read", [A, C, N];
+    LedgerRead = "ledger:read", [A, C, N, U];
     /// See the ledger's head, checkpoints and proofs: hashes, no content.
-    LedgerVerify = "ledger:verify", [A, C, N, V];
+    LedgerVerify = "ledger:verify", [A, C, N, V, U];
     /// Have a checkpoint signed now.
     LedgerSeal = "ledger:seal", [A];
     /// See figures over everything.
-    StatsRead = "stats:read", [A, C, N, V];
+    StatsRead = "stats:read", [A, C, N, V, U];
     /// See how far the projectors are.
-    ProjectionRead = "projection:read", [A, C, N];
+    ProjectionRead = "projection:read", [A, C, N, U];
     /// Rebuild a read model.
     ProjectionRebuild = "projection:rebuild", [A];
+    /// See the organisation and its settings.
+    OrganizationRead = "organization:read", [A, C, N, V, U];
+    /// Change the organisation's name and settings.
+    OrganizationUpdate = "organization:update", [A];
+    /// Make an organisation. The operator's alone.
+    OrganizationCreate = "organization:create", [];
+    /// Hand the organisation on to another owner.
+    OrganizationTransfer = "organization:transfer", [O];
+    /// See departments.
+    DepartmentRead = "department:read", [A, C, N, V, U];
+    /// Make, change and close departments.
+    DepartmentManage = "department:manage", [A];
+    /// See roles and what they permit.
+    RoleRead = "role:read", [A, C, N, V, U];
+    /// Make, change and retire roles.
+    RoleManage = "admin.role:manage", [A];
+    /// Make, rotate and revoke API keys.
+    ApiKeyManage = "admin.api_key:manage", [A];
+    /// See and end the sessions of others.
+    SessionManage = "session:manage", [A];
+    /// See legal holds.
+    HoldRead = "hold:read", [A, C, U];
+    /// Place, extend and release legal holds.
+    HoldManage = "hold:manage", [A, C];
+    /// See erasures.
+    ErasureRead = "erasure:read", [A, C, U];
+    /// Ask for an erasure.
+    ErasureRequest = "erasure:request", [A, C];
+    /// Decide on an erasure that somebody else asked for.
+    ErasureApprove = "erasure:approve", [A, C];
+    /// See e-mail addresses of others.
+    UserReadContact = "user:read_contact", [A, C, U];
 }
 
 /// The names of the permissions that `role` holds.
 pub fn held_by(role: Role) -> impl Iterator<Item = &'static str> {
     MATRIX.iter().filter(move |row| row.held_by(role)).map(|row| row.name)
-}
-
-/// A caller that holds `P`. Extracting it answers 401 to the unknown and 403 to those without the permission.
-#[derive(Debug)]
-pub struct Allowed<P: Permission> {
-    principal: Principal,
-    permission: PhantomData<P>,
-}
-
-impl<P: Permission> Allowed<P> {
-    /// The caller.
-    pub fn principal(&self) -> &Principal {
-        &self.principal
-    }
-}
-
-impl<P: Permission> Deref for Allowed<P> {
-    type Target = Principal;
-
-    fn deref(&self) -> &Principal {
-        &self.principal
-    }
-}
-
-impl<P: Permission> FromRequest for Allowed<P> {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        ready(Principal::of(request).and_then(|principal| {
-            if principal.role == Role::Operator || P::HOLDERS.contains(&principal.role) {
-                Ok(Self { principal, permission: PhantomData })
-            } else {
-                Err(Problem::forbidden(P::NAME))
-            }
-        }))
-    }
 }
 
 #[cfg(test)]
@@ -183,6 +181,7 @@ mod tests {
             (count(Role::Admin), count(Role::Compliance), count(Role::Analyst), count(Role::Viewer)),
             (25, 16, 8, 4)
         );
+        assert_eq!(count(Role::Owner), 25);
     }
 
     #[test]
@@ -192,6 +191,18 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), MATRIX.len());
+    }
+
+    #[test]
+    fn permission_knows_its_place() {
+        assert_eq!(MATRIX.get(UserCreate::INDEX).map(|row| row.name), Some(UserCreate::NAME));
+        assert_eq!(MATRIX.get(UserReadContact::INDEX).map(|row| row.name), Some(UserReadContact::NAME));
+    }
+
+    #[test]
+    fn organisations_are_made_by_the_operator_alone() {
+        let holders: Vec<_> = MATRIX.iter().filter(|row| row.holders.is_empty()).map(|row| row.name).collect();
+        assert_eq!(holders, [OrganizationCreate::NAME]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::fmt;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
+use daybook_ledger::LedgerId;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::openapi::{RefOr, schema::Schema};
@@ -18,6 +19,8 @@ use crate::context::RequestContext;
 
 /// Content type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
+/// How to authenticate (RFC 6750).
+const CHALLENGE: &str = r#"Bearer realm="daybook""#;
 
 /// One thing that is wrong with the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -73,6 +76,14 @@ struct Members {
     #[serde(skip)]
     #[schema(ignore)]
     headers: Vec<(header::HeaderName, String)>,
+    /// For the record of what was denied; the body says it in `further`.
+    #[serde(skip)]
+    #[schema(ignore)]
+    missing_permission: Option<&'static str>,
+    /// For the record of what was refused. Never part of the answer.
+    #[serde(skip)]
+    #[schema(ignore)]
+    organization: Option<LedgerId>,
 }
 
 impl Problem {
@@ -93,6 +104,8 @@ impl Problem {
             request_id: None,
             further: Map::new(),
             headers: Vec::new(),
+            missing_permission: None,
+            organization: None,
         }))
     }
 
@@ -109,13 +122,34 @@ impl Problem {
 
     /// 401: nobody is known to be asking.
     pub fn unauthorized(code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(401, code, detail).with_header(header::WWW_AUTHENTICATE, r#"Bearer realm="daybook""#)
+        Self::new(401, code, detail).with_header(header::WWW_AUTHENTICATE, CHALLENGE)
+    }
+
+    /// 401: the credentials are refused. The challenge says so as RFC 6750 wants; why exactly, the code says.
+    pub fn invalid_token(code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(401, code, detail)
+            .with_header(header::WWW_AUTHENTICATE, format!(r#"{CHALLENGE}, error="invalid_token""#))
     }
 
     /// 403: the caller lacks `permission`.
-    pub fn forbidden(permission: &str) -> Self {
-        Self::new(403, "permission.denied", format!("permission {permission} is required"))
+    pub fn forbidden(permission: &'static str) -> Self {
+        let challenge = format!(r#"{CHALLENGE}, error="insufficient_scope", scope="{permission}""#);
+        let mut problem = Self::new(403, "permission.denied", format!("permission {permission} is required"))
             .with_member("missing_permission", permission)
+            .with_header(header::WWW_AUTHENTICATE, challenge);
+        problem.0.missing_permission = Some(permission);
+        problem
+    }
+
+    /// 403 by a rule of its own: for this one thing the caller lacks `permission`.
+    pub fn forbidden_here(
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+        permission: &'static str,
+    ) -> Self {
+        let mut problem = Self::new(403, code, detail).with_member("missing_permission", permission);
+        problem.0.missing_permission = Some(permission);
+        problem
     }
 
     /// 404: there is no such thing.
@@ -197,6 +231,13 @@ impl Problem {
         self
     }
 
+    /// Names the organisation whose credentials are refused, for the record. The answer does not say it.
+    #[must_use]
+    pub fn of_organization(mut self, organization: LedgerId) -> Self {
+        self.0.organization = Some(organization);
+        self
+    }
+
     /// Adds a response header.
     #[must_use]
     pub fn with_header(mut self, name: header::HeaderName, value: impl Into<String>) -> Self {
@@ -228,6 +269,16 @@ impl Problem {
     /// The faults.
     pub fn errors(&self) -> &[FieldError] {
         &self.0.errors
+    }
+
+    /// The permission that the caller lacks, of a 403.
+    pub fn missing_permission(&self) -> Option<&'static str> {
+        self.0.missing_permission
+    }
+
+    /// The organisation whose credentials are refused, where that is known.
+    pub fn organization(&self) -> Option<&LedgerId> {
+        self.0.organization.as_ref()
     }
 
     /// Reads an actix error as a problem of the same status, without its text where that is ours alone.

@@ -5,16 +5,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, web};
+use daybook_ledger::LedgerId;
 use daybook_ledger::checkpoint::CheckpointObserver;
 use daybook_ledger::sequencer::SequencerObserver;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, Registry, TextEncoder};
 
+use crate::permission::SystemMetricsRead;
+use crate::principal::Principal;
 use crate::problem::Problem;
 
+/// Label of what is one organisation's.
+const LEDGER: &str = "ledger";
 /// Bounds of durations, in milliseconds.
 const DURATION_BOUNDS_MS: [f64; 14] =
     [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0];
@@ -105,14 +111,15 @@ impl Telemetry {
         }
     }
 
-    /// Counts and times the ledger's commits. Hand it to `Ledger::open`.
-    pub fn sequencer(&self) -> Arc<SequencerMetrics> {
-        Arc::new(SequencerMetrics::new(&self.meter))
+    /// Counts and times a ledger's commits. Hand it to `Ledger::open`.
+    pub fn sequencer(&self, ledger: &LedgerId) -> Arc<SequencerMetrics> {
+        Arc::new(SequencerMetrics::new(&self.meter, ledger))
     }
 
-    /// Counts and times checkpoints. Hand it to `Checkpointer::open`.
-    pub fn checkpoints(&self) -> Arc<CheckpointMetrics> {
+    /// Counts and times a ledger's checkpoints. Hand it to `Checkpointer::open`.
+    pub fn checkpoints(&self, ledger: &LedgerId) -> Arc<CheckpointMetrics> {
         Arc::new(CheckpointMetrics {
+            ledger: label(ledger),
             duration: self
                 .meter
                 .f64_histogram("daybook_checkpoint_duration_ms")
@@ -127,18 +134,19 @@ impl Telemetry {
         })
     }
 
-    /// Gauges of the latest checkpoint; `read` is called at each scrape and must not block.
-    pub fn observe_checkpoints(&self, read: impl Fn() -> CheckpointReading + Send + Sync + 'static) {
+    /// Gauges of a ledger's latest checkpoint; `read` is called at each scrape and must not block.
+    pub fn observe_checkpoints(&self, ledger: &LedgerId, read: impl Fn() -> CheckpointReading + Send + Sync + 'static) {
         let read = Arc::new(read);
         let gauge = |name: &'static str, description: &'static str, of: fn(CheckpointReading) -> Option<u64>| {
             let read = Arc::clone(&read);
+            let labels = [label(ledger)];
             let _gauge = self
                 .meter
                 .u64_observable_gauge(name)
                 .with_description(description)
                 .with_callback(move |gauge| {
                     if let Some(value) = of(read()) {
-                        gauge.observe(value, &[]);
+                        gauge.observe(value, &labels);
                     }
                 })
                 .build();
@@ -156,10 +164,15 @@ impl Telemetry {
         );
     }
 
-    /// Gauges of the projectors; `read` is called at each scrape and must not block.
-    pub fn observe_projectors(&self, read: impl Fn() -> Vec<ProjectorReading> + Send + Sync + 'static) {
+    /// Gauges of a ledger's projectors; `read` is called at each scrape and must not block.
+    pub fn observe_projectors(
+        &self,
+        ledger: &LedgerId,
+        read: impl Fn() -> Vec<ProjectorReading> + Send + Sync + 'static,
+    ) {
         let read = Arc::new(read);
         let positions = Arc::clone(&read);
+        let (ledger, of) = (label(ledger), label(ledger));
         // The provider keeps the callbacks; the handles themselves do nothing.
         let _position = self
             .meter
@@ -167,7 +180,7 @@ impl Telemetry {
             .with_description("Entries a projector has folded")
             .with_callback(move |gauge| {
                 for reading in positions() {
-                    gauge.observe(reading.position, &[KeyValue::new("projector", reading.projector)]);
+                    gauge.observe(reading.position, &[of.clone(), KeyValue::new("projector", reading.projector)]);
                 }
             })
             .build();
@@ -177,33 +190,76 @@ impl Telemetry {
             .with_description("Entries of the ledger that a projector has yet to fold")
             .with_callback(move |gauge| {
                 for reading in read() {
-                    gauge.observe(reading.lag, &[KeyValue::new("projector", reading.projector)]);
+                    gauge.observe(reading.lag, &[ledger.clone(), KeyValue::new("projector", reading.projector)]);
                 }
             })
             .build();
     }
 
-    /// A gauge named `name`; `read` is called at each scrape and must not block.
+    /// A gauge of the process named `name`; `read` is called at each scrape and must not block.
     pub fn observe_gauge(
         &self,
         name: &'static str,
         description: &'static str,
         read: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
+        self.observe_labelled(name, description, Vec::new(), read);
+    }
+
+    /// A gauge of one ledger named `name`; `read` is called at each scrape and must not block.
+    pub fn observe_ledger_gauge(
+        &self,
+        ledger: &LedgerId,
+        name: &'static str,
+        description: &'static str,
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
+        self.observe_labelled(name, description, vec![label(ledger)], read);
+    }
+
+    fn observe_labelled(
+        &self,
+        name: &'static str,
+        description: &'static str,
+        labels: Vec<KeyValue>,
+        read: impl Fn() -> u64 + Send + Sync + 'static,
+    ) {
         let _gauge = self
             .meter
             .u64_observable_gauge(name)
             .with_description(description)
-            .with_callback(move |gauge| gauge.observe(read(), &[]))
+            .with_callback(move |gauge| gauge.observe(read(), &labels))
             .build();
     }
 
     /// All metrics in Prometheus text format.
     pub fn render(&self) -> Result<String, TelemetryError> {
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        written(&self.registry.gather())
     }
+
+    /// The metrics of one ledger, in Prometheus text format: nothing of the process and nothing of other ledgers.
+    pub fn render_of(&self, ledger: &LedgerId) -> Result<String, TelemetryError> {
+        let mut families = self.registry.gather();
+        for family in &mut families {
+            let mut metrics = family.take_metric();
+            metrics.retain(|metric| {
+                metric.get_label().iter().any(|pair| pair.name() == LEDGER && pair.value() == ledger.as_str())
+            });
+            family.set_metric(metrics);
+        }
+        families.retain(|family| !family.get_metric().is_empty());
+        written(&families)
+    }
+}
+
+fn written(families: &[MetricFamily]) -> Result<String, TelemetryError> {
+    let mut text = Vec::new();
+    TextEncoder::new().encode(families, &mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn label(ledger: &LedgerId) -> KeyValue {
+    KeyValue::new(LEDGER, ledger.to_string())
 }
 
 /// Counts and times requests.
@@ -228,6 +284,7 @@ impl HttpMetrics {
 
 /// Counts and times the ledger's commits.
 pub struct SequencerMetrics {
+    ledger: KeyValue,
     commits: Counter<u64>,
     commands: Counter<u64>,
     entries: Histogram<u64>,
@@ -238,8 +295,9 @@ pub struct SequencerMetrics {
 }
 
 impl SequencerMetrics {
-    fn new(meter: &Meter) -> Self {
+    fn new(meter: &Meter, ledger: &LedgerId) -> Self {
         Self {
+            ledger: label(ledger),
             commits: meter
                 .u64_counter("daybook_ledger_commits_total")
                 .with_description("Commits that became durable")
@@ -276,47 +334,70 @@ impl SequencerMetrics {
 
 impl SequencerObserver for SequencerMetrics {
     fn committed(&self, requests: usize, entries: usize, elapsed: Duration) {
-        self.commits.add(1, &[]);
-        self.commands.add(u64::try_from(requests).unwrap_or(u64::MAX), &[]);
-        self.entries.record(u64::try_from(entries).unwrap_or(u64::MAX), &[]);
-        self.duration.record(elapsed.as_secs_f64() * 1_000.0, &[]);
+        self.commits.add(1, std::slice::from_ref(&self.ledger));
+        self.commands.add(u64::try_from(requests).unwrap_or(u64::MAX), std::slice::from_ref(&self.ledger));
+        self.entries.record(u64::try_from(entries).unwrap_or(u64::MAX), std::slice::from_ref(&self.ledger));
+        self.duration.record(elapsed.as_secs_f64() * 1_000.0, std::slice::from_ref(&self.ledger));
     }
 
     fn refused(&self, reason: &'static str) {
-        self.rejected.add(1, &[KeyValue::new("reason", reason)]);
+        self.rejected.add(1, &[self.ledger.clone(), KeyValue::new("reason", reason)]);
     }
 
     fn queued(&self, depth: usize) {
-        self.depth.record(u64::try_from(depth).unwrap_or(u64::MAX), &[]);
+        self.depth.record(u64::try_from(depth).unwrap_or(u64::MAX), std::slice::from_ref(&self.ledger));
     }
 
     fn clock_behind(&self, milliseconds: u64) {
-        self.clock_behind.record(milliseconds, &[]);
+        self.clock_behind.record(milliseconds, std::slice::from_ref(&self.ledger));
     }
 }
 
 /// Counts and times checkpoints.
 pub struct CheckpointMetrics {
+    ledger: KeyValue,
     duration: Histogram<f64>,
     failures: Counter<u64>,
 }
 
 impl CheckpointObserver for CheckpointMetrics {
     fn signed(&self, _size: u64, elapsed: Duration) {
-        self.duration.record(elapsed.as_secs_f64() * 1_000.0, &[]);
+        self.duration.record(elapsed.as_secs_f64() * 1_000.0, std::slice::from_ref(&self.ledger));
     }
 
     fn failed(&self, reason: &'static str) {
-        self.failures.add(1, &[KeyValue::new("reason", reason)]);
+        self.failures.add(1, &[self.ledger.clone(), KeyValue::new("reason", reason)]);
     }
 }
 
-/// Handler of `/metrics`; expects `web::Data<Telemetry>`.
-pub async fn metrics(telemetry: web::Data<Telemetry>) -> HttpResponse {
-    match telemetry.render() {
-        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
-        Err(error) => Problem::internal(&error).error_response(),
-    }
+/// Who may read the process's metrics without credentials; the app's data has it as `web::Data<MetricsAccess>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MetricsAccess {
+    /// Anybody.
+    Open,
+    /// Nobody.
+    #[default]
+    Operator,
+}
+
+/// Handler of `/metrics`; expects `web::Data<Telemetry>`. The operator is answered everything, a caller with
+/// `system:metrics_read` what is its organisation's, and who shows no credentials everything or a 401: see
+/// [`MetricsAccess`].
+pub async fn metrics(request: HttpRequest, telemetry: web::Data<Telemetry>) -> Result<HttpResponse, Problem> {
+    let access = request.app_data::<web::Data<MetricsAccess>>().map_or_else(MetricsAccess::default, |access| ***access);
+    let text = match (Principal::optional(&request)?, access) {
+        (Some(principal), _) if principal.is_operator() => telemetry.render(),
+        (Some(principal), _) => {
+            principal.require::<SystemMetricsRead>()?;
+            telemetry.render_of(&principal.organization)
+        }
+        (None, MetricsAccess::Open) => telemetry.render(),
+        (None, MetricsAccess::Operator) => {
+            return Err(Problem::unauthorized("identity.required", "authentication is required"));
+        }
+    };
+    let text = text.map_err(|error| Problem::internal(&error))?;
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
 }
 
 #[cfg(test)]
@@ -329,36 +410,62 @@ mod tests {
     fn metrics_are_rendered_under_their_names() {
         let telemetry = Telemetry::new().unwrap();
         telemetry.http().record("GET", "/v1/transactions/{id}", 200, Duration::from_millis(3));
-        let sequencer = telemetry.sequencer();
+        let main = LedgerId::main();
+        let sequencer = telemetry.sequencer(&main);
         sequencer.committed(2, 5, Duration::from_millis(1));
         sequencer.refused("queue_full");
         sequencer.queued(3);
-        telemetry.observe_projectors(|| {
+        telemetry.observe_projectors(&main, || {
             vec![ProjectorReading { projector: "transactions".to_owned(), position: 7, lag: 2 }]
         });
-        telemetry.observe_checkpoints(|| CheckpointReading { latest: Some((9, 4)), is_refused: true });
-        let checkpoints = telemetry.checkpoints();
+        telemetry.observe_checkpoints(&main, || CheckpointReading { latest: Some((9, 4)), is_refused: true });
+        let checkpoints = telemetry.checkpoints(&main);
         checkpoints.signed(9, Duration::from_millis(2));
         checkpoints.failed("refused");
         let text = telemetry.render().unwrap();
         for line in [
-            "daybook_checkpoint_size 9",
-            "daybook_checkpoint_age_seconds 4",
-            "daybook_checkpoint_refused 1",
-            "daybook_checkpoint_duration_ms_count 1",
-            r#"daybook_checkpoint_failures_total{reason="refused"} 1"#,
+            r#"daybook_checkpoint_size{ledger="main"} 9"#,
+            r#"daybook_checkpoint_age_seconds{ledger="main"} 4"#,
+            r#"daybook_checkpoint_refused{ledger="main"} 1"#,
+            r#"daybook_checkpoint_duration_ms_count{ledger="main"} 1"#,
+            r#"daybook_checkpoint_failures_total{ledger="main",reason="refused"} 1"#,
             r#"http_requests_total{http_method="GET",http_route="/v1/transactions/{id}",http_status_code="200"} 1"#,
             r#"http_request_duration_ms_count{http_method="GET",http_route="/v1/transactions/{id}",http_status_code="200"} 1"#,
-            "daybook_ledger_commits_total 1",
-            r#"daybook_ledger_entries_per_commit_bucket{le="8"} 1"#,
-            r#"daybook_ledger_entries_per_commit_bucket{le="4"} 0"#,
-            "daybook_ledger_commit_duration_ms_count 1",
-            "daybook_ledger_queue_depth 3",
-            r#"daybook_ledger_rejected_total{reason="queue_full"} 1"#,
-            r#"daybook_projector_position{projector="transactions"} 7"#,
-            r#"daybook_projector_lag{projector="transactions"} 2"#,
+            r#"daybook_ledger_commits_total{ledger="main"} 1"#,
+            r#"daybook_ledger_entries_per_commit_bucket{ledger="main",le="8"} 1"#,
+            r#"daybook_ledger_entries_per_commit_bucket{ledger="main",le="4"} 0"#,
+            r#"daybook_ledger_commit_duration_ms_count{ledger="main"} 1"#,
+            r#"daybook_ledger_queue_depth{ledger="main"} 3"#,
+            r#"daybook_ledger_rejected_total{ledger="main",reason="queue_full"} 1"#,
+            r#"daybook_projector_position{ledger="main",projector="transactions"} 7"#,
+            r#"daybook_projector_lag{ledger="main",projector="transactions"} 2"#,
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn each_ledger_has_series_of_its_own() {
+        let telemetry = Telemetry::new().unwrap();
+        telemetry.http().record("GET", "/v1/transactions", 200, Duration::from_millis(3));
+        for (id, size) in [("acme", 7), ("other", 9)] {
+            let id: LedgerId = id.parse().unwrap();
+            telemetry.sequencer(&id).committed(1, size, Duration::from_millis(1));
+            let position = u64::try_from(size).unwrap();
+            telemetry.observe_projectors(&id, move || {
+                vec![ProjectorReading { projector: "incidents".to_owned(), position, lag: 0 }]
+            });
+        }
+        let all = telemetry.render().unwrap();
+        for line in [
+            r#"daybook_projector_position{ledger="acme",projector="incidents"} 7"#,
+            r#"daybook_projector_position{ledger="other",projector="incidents"} 9"#,
+        ] {
+            assert!(all.contains(line), "{all}");
+        }
+        let own = telemetry.render_of(&"acme".parse().unwrap()).unwrap();
+        assert!(own.contains(r#"daybook_ledger_commits_total{ledger="acme"} 1"#), "{own}");
+        assert!(own.contains(r#"daybook_projector_position{ledger="acme",projector="incidents"} 7"#), "{own}");
+        assert!(!own.contains("other") && !own.contains("http_requests_total"), "{own}");
     }
 }

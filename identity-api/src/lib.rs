@@ -1,24 +1,40 @@
 #![doc = include_str!("../README.md")]
 
+pub mod answer;
 mod api_keys;
 mod auth;
 mod erasure;
 mod holds;
+mod jwks;
+pub mod letters;
+mod oidc;
 mod organizations;
+mod passkeys;
 mod people;
+mod problems;
 mod rbac;
 pub mod state;
+pub mod view;
 
 use actix_web::web::ServiceConfig;
 use utoipa::OpenApi;
 
+pub use state::{
+    CreateOrganization, CreateOrganizationError, IdentitySettings, IdentityState, OrganizationIdentity,
+};
+
 /// Mounts every operation. Call it once for the root and once inside the scope `/v1`.
+///
+/// Expects `web::Data<IdentityState>` and `web::Data<Organizations<OrganizationIdentity>>`.
 pub fn configure(services: &mut ServiceConfig) {
     api_keys::configure(services);
     auth::configure(services);
     erasure::configure(services);
     holds::configure(services);
+    jwks::configure(services);
+    oidc::configure(services);
     organizations::configure(services);
+    passkeys::configure(services);
     people::configure(services);
     rbac::configure(services);
 }
@@ -29,7 +45,10 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     document.merge(auth::Api::openapi());
     document.merge(erasure::Api::openapi());
     document.merge(holds::Api::openapi());
+    document.merge(jwks::Api::openapi());
+    document.merge(oidc::Api::openapi());
     document.merge(organizations::Api::openapi());
+    document.merge(passkeys::Api::openapi());
     document.merge(people::Api::openapi());
     document.merge(rbac::Api::openapi());
     document

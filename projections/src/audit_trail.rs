@@ -1,8 +1,10 @@
 //! The projector `audit_trail`: one row for every entry, whatever its type.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use daybook_domain::personal::SEALED_PREFIX;
 use daybook_ledger::entry::Entry;
 use sqlx::AnyConnection;
 
@@ -106,15 +108,11 @@ fn values<'a>(ledger_id: &'a str, DecodedEntry { entry, event }: &'a DecodedEntr
     ]
 }
 
-/// Ids, type, sentence and payload in lower case, cut at the end of a character.
+/// Ids, type, sentence and payload in lower case, cut at the end of a character. Sealed values are left out: nobody
+/// looks for their letters, and they would take the place of what can be found.
 fn search_text(entry: &Entry, summary: &str) -> String {
-    let parts = [
-        entry.stream.stream_id.as_str(),
-        &entry.event_type,
-        &entry.actor.id,
-        summary,
-        entry.payload.as_deref().unwrap_or_default(),
-    ];
+    let payload = without_sealed_values(entry.payload.as_deref().unwrap_or_default());
+    let parts = [entry.stream.stream_id.as_str(), &entry.event_type, &entry.actor.id, summary, &payload];
     let mut text = String::new();
     for part in parts {
         let room = MAX_SEARCH_TEXT_BYTES.saturating_sub(text.len());
@@ -123,6 +121,18 @@ fn search_text(entry: &Entry, summary: &str) -> String {
         text.push(' ');
     }
     cut(&text, MAX_SEARCH_TEXT_BYTES).trim_end().to_owned()
+}
+
+/// A payload as text without its sealed values.
+fn without_sealed_values(payload: &str) -> Cow<'_, str> {
+    let mut parts = payload.split(SEALED_PREFIX);
+    let first = parts.next().unwrap_or_default();
+    if first.len() == payload.len() {
+        return Cow::Borrowed(payload);
+    }
+    let is_sealed_letter = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    let rest = parts.map(|part| part.trim_start_matches(is_sealed_letter));
+    Cow::Owned(std::iter::once(first).chain(rest).collect())
 }
 
 /// The longest beginning of at most `most` bytes.

@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, Row};
 
 use crate::error::FoldError;
 use crate::projector::{DecodedEntry, Interest, Projector, TableDefinition, TableNames};
-use crate::rows::{RowWriter, Value, load, natural};
+use crate::rows::{RowWriter, Value, free_text, load, natural};
 use crate::transactions::{json as json_text, known_before};
 
 /// Answers: what is this incident now, and what has happened to it?
@@ -416,7 +416,7 @@ impl Step {
             }
             IncidentEvent::Commented(event) => {
                 step.event_type = "comment";
-                step.comment = Some(event.text.to_string());
+                step.comment = Some(free_text(&event.text));
                 meta.insert("comment_id".to_owned(), json!(event.comment_id));
             }
             IncidentEvent::SeverityChanged(event) => {

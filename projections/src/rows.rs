@@ -6,6 +6,9 @@
 
 use std::borrow::Cow;
 
+use daybook_domain::personal::PersonalText;
+use daybook_domain::text::Paragraph;
+use daybook_read_models::free_text::{FreeText, SealedValue};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection};
@@ -194,6 +197,17 @@ pub(crate) fn natural(row: &AnyRow, column: &str) -> Result<u64, FoldError> {
 /// PostgreSQL cannot hold NUL characters in text; anything shown or searched has a blank in their place.
 pub(crate) fn without_nul(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', " ")) } else { Cow::Borrowed(text) }
+}
+
+/// What somebody wrote, as it stands in its column: what is sealed stays sealed.
+pub(crate) fn free_text(text: &PersonalText<Paragraph>) -> String {
+    let text = match text {
+        PersonalText::Clear(text) => FreeText::Clear(text.to_string()),
+        PersonalText::Sealed(text) => {
+            FreeText::Sealed(SealedValue { subject: text.subject.clone(), sealed: text.sealed.clone() })
+        }
+    };
+    text.into_column()
 }
 
 #[cfg(test)]

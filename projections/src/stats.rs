@@ -128,8 +128,22 @@ impl Projector for Stats {
                         touched.1.insert(id);
                     }
                 }
-                // What the ledger says of itself is not counted.
-                Some(AnyEvent::Ledger(_) | AnyEvent::SigningKey(_)) | None => {}
+                // What the ledger says of itself, and who may do what, is not counted.
+                Some(
+                    AnyEvent::Ledger(_)
+                    | AnyEvent::SigningKey(_)
+                    | AnyEvent::Organization(_)
+                    | AnyEvent::Department(_)
+                    | AnyEvent::Role(_)
+                    | AnyEvent::Permission(_)
+                    | AnyEvent::User(_)
+                    | AnyEvent::Session(_)
+                    | AnyEvent::ApiKey(_)
+                    | AnyEvent::Access(_)
+                    | AnyEvent::LegalHold(_)
+                    | AnyEvent::Erasure(_),
+                )
+                | None => {}
             }
         }
         write_transactions(connection, tables, ledger_id, &transactions, &touched.0).await?;

@@ -1,6 +1,9 @@
 //! One readable sentence for an event, and the regulations that ask for it to be kept.
 
-use daybook_domain::{AnyEvent, IncidentEvent, LedgerEvent, SigningKeyEvent, TransactionEvent};
+mod keeping;
+mod people;
+
+use daybook_domain::{AnyEvent, IncidentEvent, LedgerEvent, SigningKeyEvent, TransactionEvent, UserEvent};
 use daybook_ledger::entry::Entry;
 
 /// SEC Rule 17a-4: records of brokers and dealers.
@@ -9,10 +12,12 @@ const SEC: &str = "SEC_17a4";
 const FINRA: &str = "FINRA_4511";
 /// MiFID II: corrections of transaction records.
 const MIFID: &str = "MiFID_II";
+/// GDPR article 17: the right to be forgotten.
+const GDPR: &str = "GDPR_17";
 /// Longest quotation of free text in a sentence.
 const MAX_QUOTED_CHARS: usize = 120;
 
-/// What happened, in one sentence without its subject's name.
+/// What happened, in one sentence without its subject's name. What people wrote is left out: it is sealed.
 pub(crate) fn sentence(entry: &Entry, event: Option<&AnyEvent>) -> String {
     let id = &entry.stream.stream_id;
     match event {
@@ -20,6 +25,16 @@ pub(crate) fn sentence(entry: &Entry, event: Option<&AnyEvent>) -> String {
         Some(AnyEvent::Incident(event)) => incident(id, event),
         Some(AnyEvent::Ledger(event)) => ledger(id, event),
         Some(AnyEvent::SigningKey(event)) => signing_key(id, event),
+        Some(AnyEvent::Organization(event)) => people::organization(id, event),
+        Some(AnyEvent::Department(event)) => people::department(id, event),
+        Some(AnyEvent::Role(event)) => people::role(id, event),
+        Some(AnyEvent::Permission(event)) => people::permission(id, event),
+        Some(AnyEvent::User(event)) => people::user(id, event),
+        Some(AnyEvent::Session(event)) => people::session(id, event),
+        Some(AnyEvent::ApiKey(event)) => keeping::api_key(id, event),
+        Some(AnyEvent::Access(event)) => keeping::access(event),
+        Some(AnyEvent::LegalHold(event)) => keeping::legal_hold(id, event),
+        Some(AnyEvent::Erasure(event)) => keeping::erasure(id, event),
         None if entry.payload.is_none() => format!("{} of {}; its payload was pruned", entry.event_type, entry.stream),
         None => format!("{} of {}", entry.event_type, entry.stream),
     }
@@ -38,7 +53,7 @@ fn transaction(id: &str, event: &TransactionEvent) -> String {
             let fields: Vec<&str> = event.changes.iter().map(|change| change.field()).collect();
             format!("Transaction {id} corrected ({}){}", fields.join(", "), because(Some(&event.reason)))
         }
-        TransactionEvent::NoteAdded(event) => format!("Note on transaction {id}: {}", quoted(&event.text)),
+        TransactionEvent::NoteAdded(event) => format!("Note on transaction {id}{}", because(event.text.clear())),
     }
 }
 
@@ -62,7 +77,7 @@ fn incident(id: &str, event: &IncidentEvent) -> String {
             let to = event.to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
             format!("Incident {id} escalated{to} (level {}){}", event.level, because(event.reason.as_ref()))
         }
-        IncidentEvent::Commented(event) => format!("Comment on incident {id}: {}", quoted(&event.text)),
+        IncidentEvent::Commented(event) => format!("Comment on incident {id}{}", because(event.text.clear())),
         IncidentEvent::SeverityChanged(event) => {
             let reason = because(event.reason.as_ref());
             format!("Severity of incident {id} changed from {} to {}{reason}", event.from, event.to)
@@ -136,6 +151,22 @@ pub(crate) fn regulation_tags(event: Option<&AnyEvent>) -> &'static [&'static st
         },
         // Seals, time stamps and keys are how it is shown that records were kept as they were: SEC 17a-4(f).
         Some(AnyEvent::Ledger(_) | AnyEvent::SigningKey(_)) => &[SEC],
+        // Who could get at the records, and who did, belongs to the audit trail of SEC 17a-4(f).
+        Some(
+            AnyEvent::Organization(_)
+            | AnyEvent::Department(_)
+            | AnyEvent::Role(_)
+            | AnyEvent::Permission(_)
+            | AnyEvent::Session(_)
+            | AnyEvent::ApiKey(_)
+            | AnyEvent::Access(_),
+        ) => &[SEC],
+        Some(AnyEvent::User(event)) => match event {
+            UserEvent::Erased(_) => &[SEC, GDPR],
+            _ => &[SEC],
+        },
+        Some(AnyEvent::LegalHold(_)) => &[SEC, FINRA],
+        Some(AnyEvent::Erasure(_)) => &[GDPR],
         None => &[],
     }
 }

@@ -11,7 +11,7 @@ use sqlx::{AnyConnection, Row};
 
 use crate::error::FoldError;
 use crate::projector::{DecodedEntry, Interest, Projector, TableDefinition, TableNames};
-use crate::rows::{RowWriter, Value, load, natural};
+use crate::rows::{RowWriter, Value, free_text, load, natural};
 
 /// Answers: what is this transaction now, and what was changed about it?
 #[derive(Debug, Clone, Copy)]
@@ -201,7 +201,7 @@ fn apply(states: &mut HashMap<String, State>, changes: &mut Vec<Change>, entry: 
         TransactionEvent::NoteAdded(event) => {
             state.note_count += 1;
             let mut change = Change::of(entry, 0, "note");
-            change.reason = Some(event.text.to_string());
+            change.reason = Some(free_text(&event.text));
             change.note_id = Some(event.note_id.to_string());
             changes.push(change);
         }

@@ -1,8 +1,8 @@
 //! The audit trail: every entry of the ledger in words, in our shape and in the predecessors'.
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use daybook_http_kit::permission::AuditRead;
-use daybook_http_kit::{Allowed, AtLeast, Listing, PageParameters, Problem, Query};
+use daybook_http_kit::{Allowed, AtLeast, Listing, PageParameters, Problem, Query, Scoped};
 use daybook_read_models::PageRequest;
 use daybook_read_models::audit_trail::{self, AuditTrailFilter, AuditTrailRow, PROJECTOR};
 use serde::{Deserialize, Serialize};
@@ -223,7 +223,7 @@ pub async fn list(
     _: Allowed<AuditRead>,
     at_least: AtLeast,
     query: ListQuery<AuditTrailParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let filter = query.filter.filter()?;
     let seen = freshness::wait(&state, at_least, PROJECTOR).await?;
@@ -270,7 +270,7 @@ pub async fn predecessor_list(
     _: Allowed<AuditRead>,
     at_least: AtLeast,
     Query(parameters): Query<PredecessorParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let limit = parameters.limit.unwrap_or(PREDECESSOR_LIMIT);
     if !(1..=MAX_PREDECESSOR_LIMIT).contains(&limit) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
 use daybook_http_kit::permission::{LedgerSeal, LedgerVerify};
-use daybook_http_kit::{Allowed, NoQuery, Problem, Query};
+use daybook_http_kit::{Allowed, NoQuery, Problem, Query, Scoped};
 use daybook_ledger::checkpoint::CheckpointError;
 use daybook_ledger::{LedgerTree, StoredCheckpoint};
 use serde::{Deserialize, Serialize};
@@ -86,7 +86,7 @@ pub async fn newest(
     _: Allowed<LedgerVerify>,
     _: NoQuery,
     ledger_id: web::Path<String>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let tree = LedgerTree::new(named(&state, &ledger_id)?.clone());
     let interval = state.checkpoints.interval;
@@ -108,7 +108,7 @@ pub async fn list(
     _: Allowed<LedgerVerify>,
     ledger_id: web::Path<String>,
     Query(parameters): Query<ListParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let reader = named(&state, &ledger_id)?;
     let limit = parameters.limit.unwrap_or(DEFAULT_LIMIT);
@@ -138,7 +138,7 @@ pub async fn sign(
     caller: Allowed<LedgerSeal>,
     _: NoQuery,
     ledger_id: web::Path<String>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     named(&state, &ledger_id)?;
     let requests = state.checkpoints.requests.as_ref().ok_or_else(|| {

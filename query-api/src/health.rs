@@ -1,14 +1,15 @@
-//! Whether the process is there and can answer, what it is called, and its metrics. None of it needs credentials and
-//! none of it says anything about people or records.
+//! Whether the process is there and can answer, what it is called, and its metrics. Of it only the metrics may
+//! need credentials, and none of it says anything about people or records.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use actix_web::{HttpResponse, web};
-use daybook_http_kit::Problem;
+use actix_web::{HttpRequest, HttpResponse, web};
 use daybook_http_kit::telemetry::{self, Telemetry};
+use daybook_http_kit::{Organizations, Problem};
 use daybook_ledger::checkpoint::CheckpointStatus;
 use daybook_ledger::writing::{Obstacle, WritingStatus};
+use futures::StreamExt;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,6 +22,8 @@ use crate::time::rfc3339;
 /// Name of the one check without which the process still does its work.
 const CHECKPOINTS: &str = "checkpoints";
 
+/// Organisations that are looked at beside each other.
+const CHECKED_AT_ONCE: usize = 8;
 /// A refusal by the store counts so long, where nothing was appended since. Then it is time to try again, and only a
 /// process that is ready is sent commands to try with.
 const TROUBLE_COUNTS: Duration = Duration::from_secs(30);
@@ -46,7 +49,8 @@ pub struct Readiness {
 /// One thing that was looked at.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Check {
-    /// What: `ledger`, `writing`, `clock` while it is behind the ledger, `read_models`, `checkpoints`, or `projector:<name>`.
+    /// What: `ledger`, `writing`, `clock` while it is behind the ledger, `read_models`, `checkpoints`, or
+    /// `projector:<name>`.
     #[schema(example = "projector:transactions")]
     name: String,
     /// Whether it is as it should be.
@@ -127,14 +131,14 @@ pub async fn live() -> HttpResponse {
 
 /// Can the process do its work?
 ///
-/// Looks at the ledger, the read models, the checkpoints and the projectors. 503 where one of them is not as it should be;
-/// the body says which in both cases. Checkpoints are an exception: commands and queries go on without them, so the answer
-/// stays 200, and the status is `degraded`.
+/// Looks at the ledger, the read models, the checkpoints and the projectors. 503 where one of them is not as it should
+/// be; the body says which in both cases. Checkpoints are an exception: commands and queries go on without them, so the
+/// answer stays 200, and the status is `degraded`.
 #[utoipa::path(get, path = "/v1/health/ready", tag = "health", operation_id = "get_readiness",
     responses((status = 200, description = "It can", body = Readiness),
     (status = 503, description = "It cannot", body = Readiness)), security(()))]
-pub async fn ready(state: web::Data<QueryState>) -> HttpResponse {
-    let checks = check(&state).await;
+pub async fn ready(organizations: web::Data<Organizations<QueryState>>) -> HttpResponse {
+    let checks = check_all(&organizations).await;
     if checks.iter().all(|check| check.ok) {
         HttpResponse::Ok().json(Readiness { status: "ready", checks })
     } else if checks.iter().all(|check| check.ok || check.name == CHECKPOINTS) {
@@ -182,6 +186,33 @@ fn clock(status: &WritingStatus) -> Option<Check> {
     let detail =
         format!("the clock is {seconds} s behind the newest entry, whose time new entries get until it has caught up");
     (seconds > 0).then(|| Check { name: "clock".to_owned(), ok: true, detail })
+}
+
+/// Everything that was looked at. Where there are several organisations, none of them shows in the answer.
+async fn check_all(organizations: &Organizations<QueryState>) -> Vec<Check> {
+    let all = organizations.all();
+    if all.is_empty() {
+        return vec![Check { name: "organizations".to_owned(), ok: false, detail: "none is open yet".to_owned() }];
+    }
+    let is_one = all.len() == 1;
+    let states = futures::stream::iter(all).map(|(_, state)| async move { check(&state).await });
+    let mut checks = states.buffered(CHECKED_AT_ONCE).concat().await;
+    if is_one {
+        return checks;
+    }
+    // Each check once: as it should be where it is so for all of them.
+    let mut together: Vec<Check> = Vec::new();
+    for check in checks.drain(..) {
+        match together.iter_mut().find(|known| known.name == check.name) {
+            Some(known) => known.ok &= check.ok,
+            None => together.push(check),
+        }
+    }
+    for check in &mut together {
+        let detail = if check.ok { "as it should be" } else { "not as it should be; the log says more" };
+        detail.clone_into(&mut check.detail);
+    }
+    together
 }
 
 async fn check(state: &QueryState) -> Vec<Check> {
@@ -240,11 +271,18 @@ fn reached(name: &str, outcome: Result<String, Problem>) -> Check {
 
 /// Read the metrics
 ///
-/// Counters, durations and positions in Prometheus text format. No labels name people or records.
+/// Counters, durations and positions in Prometheus text format. No labels name people or records. The operator sees
+/// everything, others with `system:metrics_read` what is their organisation's. Without credentials it is answered where
+/// the settings say so.
 #[utoipa::path(get, path = "/v1/metrics", tag = "health", operation_id = "get_metrics",
-    responses((status = 200, description = "Metrics", body = String, content_type = "text/plain")), security(()))]
-pub async fn metrics(telemetry: Option<web::Data<Telemetry>>) -> Result<HttpResponse, Problem> {
+    responses((status = 200, description = "Metrics", body = String, content_type = "text/plain"),
+    (status = 401, description = "Nobody known is asking, and the metrics are not open", body = Problem,
+        content_type = "application/problem+json"),
+    (status = 403, description = "`system:metrics_read` is missing", body = Problem,
+        content_type = "application/problem+json")), security((), ("access_token" = []), ("api_key" = []),
+    ("operator_token" = [])))]
+pub async fn metrics(request: HttpRequest, telemetry: Option<web::Data<Telemetry>>) -> Result<HttpResponse, Problem> {
     let telemetry = telemetry
         .ok_or_else(|| Problem::not_found("metrics.not_found", "this process has been started without metrics"))?;
-    Ok(telemetry::metrics(telemetry).await)
+    telemetry::metrics(request, telemetry).await
 }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use daybook_http_kit::permission::IncidentRead;
-use daybook_http_kit::{Allowed, AtLeast, NoQuery, PageParameters, Problem, Query, if_match};
+use daybook_http_kit::sealer::INCIDENT_COMMENT;
+use daybook_http_kit::{AllowedWithin, AtLeast, NoQuery, PageParameters, Problem, Query, Scoped, if_match};
 use daybook_read_models::incidents::{self, IncidentFilter, IncidentRow, PROJECTOR, TimelineRow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::AnswerAt;
+use crate::free_text;
 use crate::freshness::{self, failed};
 use crate::parameters::{ListQuery, can_be_id, invalid, ordered, text, word};
 use crate::state::QueryState;
@@ -197,7 +199,7 @@ pub struct TimelineStep {
     /// The value after.
     #[schema(example = "investigating")]
     new_value: Option<String>,
-    /// The comment, note or reason.
+    /// The comment, note or reason; `erased` in place of a comment whose author was erased.
     comment: Option<String>,
     /// What else the step says.
     #[schema(value_type = Object)]
@@ -207,8 +209,8 @@ pub struct TimelineStep {
     timestamp: String,
 }
 
-impl From<TimelineRow> for TimelineStep {
-    fn from(row: TimelineRow) -> Self {
+impl TimelineStep {
+    fn new(row: TimelineRow, comment: Option<String>) -> Self {
         Self {
             id: row.position,
             event_type: row.event_type,
@@ -216,7 +218,7 @@ impl From<TimelineRow> for TimelineStep {
             actor_kind: row.actor_kind,
             old_value: row.old_value,
             new_value: row.new_value,
-            comment: row.comment,
+            comment,
             meta: row.meta,
             timestamp: rfc3339(row.timestamp),
         }
@@ -303,6 +305,7 @@ impl IncidentParameters {
             severity: word("severity", self.severity, &SEVERITIES, &[])?,
             incident_type: text("type", self.kind)?,
             desk: text("desk", self.desk)?,
+            desks: None,
             trader: text("trader", self.trader)?,
             priority: priority.and_then(|digit| digit.parse().ok()),
             root_cause: text("root_cause", self.root_cause)?,
@@ -327,12 +330,13 @@ impl IncidentParameters {
     params(IncidentParameters, PageParameters),
     responses((status = 200, description = "A page of incidents", body = IncidentList)))]
 pub async fn list(
-    _: Allowed<IncidentRead>,
+    caller: AllowedWithin<IncidentRead>,
     at_least: AtLeast,
     query: ListQuery<IncidentParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
-    let filter = query.filter.filter()?;
+    let filter =
+        IncidentFilter { desks: caller.scope().departments().map(<[String]>::to_vec), ..query.filter.filter()? };
     let seen = freshness::wait(&state, at_least, PROJECTOR).await?;
     let found = incidents::list(&state.db, state.ledger_id(), &filter, &query.page).await.map_err(failed)?;
     let items: Arc<[IncidentView]> = found.items.into_iter().map(IncidentView::from).collect();
@@ -352,18 +356,19 @@ pub async fn list(
     responses((status = 200, description = "The incident", body = IncidentView,
         headers(("ETag" = String, description = "Its version in quotation marks")))))]
 pub async fn get(
-    _: Allowed<IncidentRead>,
+    caller: AllowedWithin<IncidentRead>,
     _: NoQuery,
     at_least: AtLeast,
     incident_id: web::Path<String>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let unknown = || Problem::not_found("incident.not_found", "there is no incident of that id");
     if !can_be_id(&incident_id) {
         return Err(unknown());
     }
     let seen = freshness::wait(&state, at_least, PROJECTOR).await?;
-    let row = incidents::get(&state.db, state.ledger_id(), &incident_id).await.map_err(failed)?.ok_or_else(unknown)?;
+    let row = incidents::get(&state.db, state.ledger_id(), &incident_id).await.map_err(failed)?;
+    let row = row.filter(|row| caller.scope().covers(row.desk.as_deref())).ok_or_else(unknown)?;
     let tag = if_match::entity_tag(row.version);
     Ok(HttpResponse::Ok().position(seen).insert_header(tag).json(IncidentView::from(row)))
 }
@@ -389,11 +394,11 @@ pub struct TimelineParameters {
            TimelineParameters),
     responses((status = 200, description = "A part of the timeline", body = Timeline)))]
 pub async fn timeline(
-    _: Allowed<IncidentRead>,
+    caller: AllowedWithin<IncidentRead>,
     at_least: AtLeast,
     incident_id: web::Path<String>,
     Query(parameters): Query<TimelineParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let (offset, limit) = (parameters.offset.unwrap_or(0), parameters.limit.unwrap_or(DEFAULT_STEPS));
     if !(1..=MAX_STEPS).contains(&limit) {
@@ -403,11 +408,27 @@ pub async fn timeline(
         return Err(invalid("offset", format!("must be at most {MAX_OFFSET}")));
     }
     let seen = freshness::wait(&state, at_least, PROJECTOR).await?;
-    let (steps, total) = if can_be_id(&incident_id) {
+    let is_in_reach = can_be_id(&incident_id) && is_in_reach(&caller, &state, &incident_id).await?;
+    let (mut steps, total) = if is_in_reach {
         incidents::timeline(&state.db, state.ledger_id(), &incident_id, offset, limit).await.map_err(failed)?
     } else {
         (Vec::new(), 0)
     };
-    let results = steps.into_iter().map(TimelineStep::from).collect();
+    let comments = steps.iter_mut().map(|step| step.comment.take()).collect();
+    let comments = free_text::shown(&state, INCIDENT_COMMENT, comments).await?;
+    let results = steps.into_iter().zip(comments).map(|(step, comment)| TimelineStep::new(step, comment)).collect();
     Ok(HttpResponse::Ok().position(seen).json(Timeline { total, offset, limit, results }))
+}
+
+/// Whoever sees the incidents of some desks only sees no timeline of the others'.
+async fn is_in_reach(
+    caller: &AllowedWithin<IncidentRead>,
+    state: &QueryState,
+    incident_id: &str,
+) -> Result<bool, Problem> {
+    if caller.scope().departments().is_none() {
+        return Ok(true);
+    }
+    let row = incidents::get(&state.db, state.ledger_id(), incident_id).await.map_err(failed)?;
+    Ok(row.is_some_and(|row| caller.scope().covers(row.desk.as_deref())))
 }

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use actix_web::{HttpResponse, web};
 use daybook_http_kit::permission::LedgerVerify;
-use daybook_http_kit::{Allowed, NoQuery, Problem};
+use daybook_http_kit::{Allowed, NoQuery, Problem, Scoped};
 use daybook_ledger::LedgerReader;
 use daybook_ledger::checkpoint::{CheckpointError, PublishedKey, published_keys};
 use daybook_ledger::keys::VerifierKey;
@@ -83,7 +83,7 @@ pub async fn list(
     _: Allowed<LedgerVerify>,
     _: NoQuery,
     ledger_id: web::Path<String>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let keys = newest_keys(named(&state, &ledger_id)?).await.map_err(|error| match error {
         CheckpointError::Store(error) => failed(error),

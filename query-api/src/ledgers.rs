@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use bytes::{BufMut, Bytes, BytesMut};
 use daybook_http_kit::permission::{LedgerRead, LedgerVerify};
-use daybook_http_kit::{Allowed, NoQuery, Problem, Query};
+use daybook_http_kit::{Allowed, NoQuery, Problem, Query, Scoped};
 use daybook_ledger::{Entry, Head, LedgerReader, StoreError, StreamKey};
 use futures::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,7 @@ pub struct EntriesParameters {
 /// The ledgers that can be read here.
 #[utoipa::path(get, path = "/v1/ledgers", tag = "ledger", operation_id = "list_ledgers",
     responses((status = 200, description = "Every ledger", body = Vec<LedgerView>)))]
-pub async fn list(_: Allowed<LedgerVerify>, _: NoQuery, state: web::Data<QueryState>) -> Result<HttpResponse, Problem> {
+pub async fn list(_: Allowed<LedgerVerify>, _: NoQuery, state: Scoped<QueryState>) -> Result<HttpResponse, Problem> {
     let head = head_of(&state.ledger).await?;
     let ledger = LedgerView { ledger_id: head.ledger_id.to_string(), size: head.size, head: head.hash.to_string() };
     Ok(HttpResponse::Ok().position(head.size).json([ledger]))
@@ -113,7 +113,7 @@ pub async fn head(
     _: Allowed<LedgerVerify>,
     _: NoQuery,
     ledger_id: web::Path<String>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let head = head_of(named(&state, &ledger_id)?).await?;
     Ok(HttpResponse::Ok().position(head.size).json(HeadView::from(head)))
@@ -131,7 +131,7 @@ pub async fn entries(
     _: Allowed<LedgerRead>,
     ledger_id: web::Path<String>,
     Query(parameters): Query<EntriesParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let reader = named(&state, &ledger_id)?.clone();
     let selection = Selection::read(parameters)?;
@@ -151,7 +151,7 @@ pub async fn entry(
     _: Allowed<LedgerRead>,
     _: NoQuery,
     path: web::Path<(String, String)>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let (ledger_id, position) = path.into_inner();
     let reader = named(&state, &ledger_id)?;
@@ -204,7 +204,7 @@ pub async fn stream(
     _: Allowed<LedgerRead>,
     _: NoQuery,
     path: web::Path<(String, String, String)>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let (ledger_id, stream_type, stream_id) = path.into_inner();
     let reader = named(&state, &ledger_id)?;

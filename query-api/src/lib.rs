@@ -6,7 +6,8 @@ pub mod bundle;
 pub mod checkpoints;
 pub mod docs;
 pub mod entry_view;
-pub mod freshness;
+pub mod free_text;
+mod freshness;
 pub mod health;
 pub mod incidents;
 pub mod keys;
@@ -16,7 +17,6 @@ mod openapi;
 pub mod parameters;
 pub mod projections;
 pub mod proofs;
-pub mod roles;
 pub mod state;
 pub mod statistics;
 pub mod tiles;
@@ -34,7 +34,7 @@ pub use state::{Checkpoints, ProjectionControl, ProjectorState, ProjectorStatus,
 
 /// Mounts every query. Call it once for the root and once inside the scope `/v1`; both are the same API.
 ///
-/// Expects `web::Data<QueryState>`, the app of [`daybook_http_kit::app()`], and `web::Data<Telemetry>` for the metrics.
+/// Expects `web::Data<Organizations<QueryState>>`, the app of [`daybook_http_kit::app()`], and `web::Data<Telemetry>` for the metrics.
 /// Each route has its method as a guard, so that another crate may register other methods on the same path.
 pub fn configure(app: &mut ServiceConfig) {
     app.route("", web::get().to(health::about))
@@ -43,8 +43,6 @@ pub fn configure(app: &mut ServiceConfig) {
         .route("/health/live", web::get().to(health::live))
         .route("/health/ready", web::get().to(health::ready))
         .route("/metrics", web::get().to(health::metrics))
-        .route("/auth/roles", web::get().to(roles::list))
-        .route("/auth/me/permissions", web::get().to(roles::own))
         .route("/transactions", web::get().to(transactions::list))
         .route("/transactions/{transaction_id}", web::get().to(transactions::get))
         .route("/incidents", web::get().to(incidents::list))

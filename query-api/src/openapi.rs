@@ -5,18 +5,18 @@
 
 use actix_web::http::StatusCode;
 use daybook_http_kit::Problem;
+use daybook_http_kit::openapi::add_security;
 use daybook_http_kit::problem::PROBLEM_JSON;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi, Ref, RefOr, SecurityRequirement};
+use utoipa::openapi::{OpenApi, Ref, RefOr};
 use utoipa::{Modify, OpenApi as _};
 
 use crate::{
-    audit_trail, bundle, checkpoints, entry_view, health, incidents, keys, ledgers, projections, proofs, roles,
+    audit_trail, bundle, checkpoints, entry_view, health, incidents, keys, ledgers, projections, proofs,
     statistics, tiles, transactions, updates,
 };
 
@@ -46,7 +46,6 @@ const WITHOUT_404: [&str; 1] = ["get_incident_timeline"];
         updates::stream,
         projections::list, projections::rebuild,
         health::about, health::health, health::live, health::ready, health::metrics,
-        roles::list, roles::own,
     ),
     components(schemas(Problem, daybook_http_kit::FieldError, entry_view::EntryView)),
     tags(
@@ -58,7 +57,6 @@ const WITHOUT_404: [&str; 1] = ["get_incident_timeline"];
         (name = "proofs", description = "Checkpoints, tiles and proofs: what needs no trust in this server"),
         (name = "live", description = "What happens, as it happens"),
         (name = "projections", description = "The read models: how far they are, and building them anew"),
-        (name = "identity", description = "Roles and permissions"),
         (name = "health", description = "Is it there, and can it answer?"),
     ),
     modifiers(&Common)
@@ -75,33 +73,13 @@ struct Common;
 impl Modify for Common {
     fn modify(&self, document: &mut OpenApi) {
         env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
-        security(document);
+        add_security(document);
         for (path, item) in &mut document.paths.paths {
             for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
                 complete(path, operation);
             }
         }
     }
-}
-
-/// An operator's token, or the development headers where they are switched on.
-fn security(document: &mut OpenApi) {
-    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The operator's token")).build();
-    let header = |name: &str, description: &str| {
-        RefOr::T(SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, description))))
-    };
-    let components = document.components.get_or_insert_default();
-    components.security_schemes.extend([
-        ("operator_token".to_owned(), RefOr::T(SecurityScheme::Http(token))),
-        (
-            "development_email".to_owned(),
-            header("x-user-email", "Under development authentication only: an e-mail address"),
-        ),
-        ("development_role".to_owned(), header("x-user-role", "Under development authentication only: a role")),
-    ]);
-    let none: [&str; 0] = [];
-    let developer = SecurityRequirement::new("development_email", none).add("development_role", none);
-    document.security = Some(vec![SecurityRequirement::new("operator_token", none), developer]);
 }
 
 /// Adds what follows from an operation's path, parameters, tag and security.
@@ -133,6 +111,7 @@ fn complete(path: &str, operation: &mut Operation) {
     if !is_public {
         problem("401", "Nobody is known to be asking");
         problem("403", "A permission is missing; `missing_permission` names it");
+        problem("429", "Too many requests; `Retry-After` says when to come back");
         problem("503", "The store does not answer, or the read model has not seen the position asked for");
     }
     if has_id {
@@ -165,6 +144,7 @@ fn problem_response(status: &str, description: &str) -> RefOr<utoipa::openapi::R
         "403" => "permission.denied",
         "404" => "request.not_found",
         "409" => "request.conflict",
+        "429" => "request.rate_limited",
         _ => "store.unavailable",
     };
     let status = StatusCode::from_bytes(status.as_bytes()).unwrap_or_default();

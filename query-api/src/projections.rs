@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use daybook_http_kit::permission::{ProjectionRead, ProjectionRebuild};
-use daybook_http_kit::{Allowed, NoQuery, Problem};
+use daybook_http_kit::{Allowed, NoQuery, Problem, Scoped};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -50,11 +50,7 @@ pub struct RebuildStarted {
 /// How far each read model is: its position, its lag, and why it stopped where it did.
 #[utoipa::path(get, path = "/v1/projections", tag = "projections", operation_id = "list_projections",
     responses((status = 200, description = "Every projector", body = ProjectorList)))]
-pub async fn list(
-    _: Allowed<ProjectionRead>,
-    _: NoQuery,
-    state: web::Data<QueryState>,
-) -> Result<HttpResponse, Problem> {
+pub async fn list(_: Allowed<ProjectionRead>, _: NoQuery, state: Scoped<QueryState>) -> Result<HttpResponse, Problem> {
     let ledger_size = head_of(&state.ledger).await?.size;
     let items = freshness::projectors(&state)
         .await?
@@ -75,7 +71,7 @@ pub async fn rebuild(
     caller: Allowed<ProjectionRebuild>,
     _: NoQuery,
     name: web::Path<String>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let name = name.into_inner();
     let control = state.projections.as_ref().ok_or_else(|| {

@@ -3,7 +3,7 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
 use daybook_http_kit::permission::{LedgerRead, LedgerVerify};
-use daybook_http_kit::{Allowed, NoQuery, Problem, Query};
+use daybook_http_kit::{Allowed, NoQuery, Problem, Query, Scoped};
 use daybook_ledger::canonical::canonical_bytes;
 use daybook_ledger::{Hash, LedgerTree, TreeError, merkle};
 use serde::{Deserialize, Serialize};
@@ -91,7 +91,7 @@ pub async fn inclusion(
     _: Allowed<LedgerVerify>,
     ledger_id: web::Path<String>,
     Query(parameters): Query<InclusionParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let reader = named(&state, &ledger_id)?;
     let size = size_or_all(reader, parameters.size).await?;
@@ -129,7 +129,7 @@ pub async fn consistency(
     _: Allowed<LedgerVerify>,
     ledger_id: web::Path<String>,
     Query(parameters): Query<ConsistencyParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let reader = named(&state, &ledger_id)?;
     let to = size_or_all(reader, parameters.to).await?;
@@ -170,7 +170,7 @@ pub async fn file(
     _: Allowed<LedgerRead>,
     _: NoQuery,
     path: web::Path<(String, String)>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let (ledger_id, position) = path.into_inner();
     let tree = LedgerTree::new(named(&state, &ledger_id)?.clone());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use daybook_http_kit::Sealer;
 use daybook_ledger::LedgerReader;
 use daybook_ledger::checkpoint::{CheckpointRequests, CheckpointStatus};
 use daybook_read_models::ReadDb;
@@ -93,7 +94,8 @@ impl Default for Checkpoints {
     }
 }
 
-/// Everything a query needs. Cheap to clone; one a process, given to the app as `web::Data`.
+/// Everything a query needs. Cheap to clone; one an organisation, all of them given to the app as
+/// `web::Data<Organizations<QueryState>>`.
 #[derive(Clone)]
 pub struct QueryState {
     /// The read tables.
@@ -104,6 +106,8 @@ pub struct QueryState {
     pub projections: Option<Arc<dyn ProjectionControl>>,
     /// How checkpoints come to be.
     pub checkpoints: Checkpoints,
+    /// Opens what people wrote; without one it is shown as unreadable.
+    pub sealer: Option<Arc<dyn Sealer>>,
     /// The live streams of this process.
     pub live: LiveStreams,
     /// Entries a projector may be behind while the process is ready.
@@ -120,6 +124,7 @@ impl QueryState {
             ledger,
             projections: None,
             checkpoints: Checkpoints::default(),
+            sealer: None,
             live: LiveStreams::new(shutdown),
             max_lag: DEFAULT_MAX_LAG,
             wait: DEFAULT_WAIT,
@@ -137,6 +142,13 @@ impl QueryState {
     #[must_use]
     pub fn with_checkpoints(mut self, checkpoints: Checkpoints) -> Self {
         self.checkpoints = checkpoints;
+        self
+    }
+
+    /// With what people wrote opened.
+    #[must_use]
+    pub fn with_sealer(mut self, sealer: Arc<dyn Sealer>) -> Self {
+        self.sealer = Some(sealer);
         self
     }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use daybook_http_kit::permission::StatsRead;
-use daybook_http_kit::{Allowed, AtLeast, Problem, Query};
+use daybook_http_kit::{Allowed, AtLeast, Problem, Query, Scoped};
 use daybook_read_models::stats::{self, PROJECTOR, Range};
 use daybook_read_models::time::day;
 use serde::{Deserialize, Serialize};
@@ -176,7 +176,7 @@ pub async fn summary(
     _: Allowed<StatsRead>,
     at_least: AtLeast,
     Query(parameters): Query<SummaryParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let range = range(parameters.start.as_deref(), parameters.end.as_deref())?;
     let seen = freshness::wait(&state, at_least, PROJECTOR).await?;
@@ -210,7 +210,7 @@ pub async fn transactions(
     _: Allowed<StatsRead>,
     at_least: AtLeast,
     Query(parameters): Query<FigureParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let range = range(parameters.start.as_deref(), parameters.end.as_deref())?;
     let group_by = group_by(parameters.group_by, &["day", "status", "currency"], "day")?;
@@ -245,7 +245,7 @@ pub async fn incidents(
     _: Allowed<StatsRead>,
     at_least: AtLeast,
     Query(parameters): Query<FigureParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let range = range(parameters.start.as_deref(), parameters.end.as_deref())?;
     let group_by = group_by(parameters.group_by, &["day", "severity", "status"], "severity")?;

@@ -1,9 +1,9 @@
 //! The tree and the entries as tiles (C2SP `tlog-tiles`): files that never change, for whoever follows the ledger.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use daybook_http_kit::permission::{LedgerRead, LedgerVerify};
-use daybook_http_kit::{Allowed, NoQuery, Problem};
+use daybook_http_kit::{Allowed, NoQuery, Problem, Scoped};
 use daybook_ledger::LedgerTree;
 use daybook_ledger::tiles::TILE_WIDTH;
 
@@ -86,7 +86,7 @@ pub async fn tile(
     _: Allowed<LedgerVerify>,
     _: NoQuery,
     request: HttpRequest,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let tree = tree_of(&request, &state)?;
     let level = part(&request, "level");
@@ -113,7 +113,7 @@ pub async fn entries(
     _: Allowed<LedgerRead>,
     _: NoQuery,
     request: HttpRequest,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let tree = tree_of(&request, &state)?;
     let path = TilePath::parse(part(&request, "index")).ok_or_else(malformed)?;

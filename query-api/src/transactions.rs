@@ -2,13 +2,15 @@
 
 use actix_web::{HttpResponse, web};
 use daybook_http_kit::permission::TransactionRead;
-use daybook_http_kit::{Allowed, AtLeast, Listing, NoQuery, PageParameters, Problem, if_match};
+use daybook_http_kit::sealer::TRANSACTION_NOTE;
+use daybook_http_kit::{Allowed, AtLeast, Listing, NoQuery, PageParameters, Problem, Scoped, if_match};
 use daybook_read_models::transactions::{self, PROJECTOR, TransactionChangeRow, TransactionFilter, TransactionRow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::AnswerAt;
+use crate::free_text;
 use crate::freshness::{self, failed};
 use crate::parameters::{ListQuery, amount, can_be_id, ordered, text, word};
 use crate::state::QueryState;
@@ -119,7 +121,7 @@ pub struct TransactionChange {
     /// The value after.
     #[schema(example = "1243.50")]
     new_value: Option<String>,
-    /// Why, or the text of a note.
+    /// Why, or the text of a note; `erased` in place of a note whose author was erased.
     reason: Option<String>,
     /// The id of a note.
     note_id: Option<String>,
@@ -134,15 +136,15 @@ pub struct TransactionChange {
     recorded_at: String,
 }
 
-impl From<TransactionChangeRow> for TransactionChange {
-    fn from(row: TransactionChangeRow) -> Self {
+impl TransactionChange {
+    fn new(row: TransactionChangeRow, reason: Option<String>) -> Self {
         Self {
             position: row.position,
             kind: row.kind,
             field: row.field,
             old_value: row.old_value,
             new_value: row.new_value,
-            reason: row.reason,
+            reason,
             note_id: row.note_id,
             actor_kind: row.actor_kind,
             actor_id: row.actor_id,
@@ -240,7 +242,7 @@ pub async fn list(
     _: Allowed<TransactionRead>,
     at_least: AtLeast,
     query: ListQuery<TransactionParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let filter = query.filter.filter()?;
     let seen = freshness::wait(&state, at_least, PROJECTOR).await?;
@@ -264,7 +266,7 @@ pub async fn get(
     _: NoQuery,
     at_least: AtLeast,
     transaction_id: web::Path<String>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let unknown = || Problem::not_found("transaction.not_found", "there is no transaction of that id");
     if !can_be_id(&transaction_id) {
@@ -273,9 +275,12 @@ pub async fn get(
     let seen = freshness::wait(&state, at_least, PROJECTOR).await?;
     let row =
         transactions::get(&state.db, state.ledger_id(), &transaction_id).await.map_err(failed)?.ok_or_else(unknown)?;
-    let (changes, history_total) =
+    let (mut changes, history_total) =
         transactions::changes(&state.db, state.ledger_id(), &transaction_id, 0, MAX_HISTORY).await.map_err(failed)?;
-    let history: Vec<TransactionChange> = changes.into_iter().map(TransactionChange::from).collect();
+    let reasons = changes.iter_mut().map(|change| change.reason.take()).collect();
+    let reasons = free_text::shown(&state, TRANSACTION_NOTE, reasons).await?;
+    let history: Vec<TransactionChange> =
+        changes.into_iter().zip(reasons).map(|(change, reason)| TransactionChange::new(change, reason)).collect();
     let of_kind =
         |kind: &str| history.iter().filter(|change| change.kind == kind).cloned().collect::<Vec<TransactionChange>>();
     Ok(HttpResponse::Ok().position(seen).insert_header(if_match::entity_tag(row.version)).json(TransactionDetail {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use daybook_http_kit::permission::LedgerVerify;
-use daybook_http_kit::{Allowed, Problem, Query};
+use daybook_http_kit::{Allowed, Problem, Query, Scoped};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -57,7 +57,7 @@ pub async fn stream(
     _: Allowed<LedgerVerify>,
     request: HttpRequest,
     Query(parameters): Query<StreamParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let topics = topics(parameters.topics.as_deref())?;
     let size = head_of(&state.ledger).await?.size;

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::db::{ReadDb, ReadError};
+use crate::free_text::FreeText;
 use crate::page::{Page, PageRequest};
 use crate::sql::{Conditions, Fields, fetch_changes, fetch_one, fetch_page};
 use crate::time;
@@ -116,8 +117,8 @@ pub struct TimelineRow {
     pub old_value: Option<String>,
     /// The value after.
     pub new_value: Option<String>,
-    /// The comment, note or reason.
-    pub comment: Option<String>,
+    /// The comment, note or reason. Comments of people are sealed.
+    pub comment: Option<FreeText>,
     /// What else the step says; always an object.
     pub meta: Value,
     /// When, in microseconds.
@@ -136,6 +137,8 @@ pub struct IncidentFilter {
     pub incident_type: Option<String>,
     /// Exact desk.
     pub desk: Option<String>,
+    /// One of these desks, whatever the case; without it, of any desk or none.
+    pub desks: Option<Vec<String>>,
     /// Exact trader.
     pub trader: Option<String>,
     /// Exact priority.
@@ -172,6 +175,7 @@ pub async fn list(
     conditions.equals("severity", filter.severity.as_deref());
     conditions.equals("incident_type", filter.incident_type.as_deref());
     conditions.equals("desk", filter.desk.as_deref());
+    conditions.one_of_ignoring_case("desk", filter.desks.as_deref());
     conditions.equals("trader", filter.trader.as_deref());
     conditions.equals_integer("priority", filter.priority);
     conditions.equals("root_cause", filter.root_cause.as_deref());
@@ -257,7 +261,7 @@ fn step(fields: &Fields<'_>) -> Result<TimelineRow, ReadError> {
         actor_kind: fields.text("actor_kind")?,
         old_value: fields.optional_text("old_value")?,
         new_value: fields.optional_text("new_value")?,
-        comment: fields.optional_text("comment")?,
+        comment: fields.optional_free_text("comment")?,
         meta: fields.json("meta")?,
         timestamp: fields.integer("timestamp")?,
     })

@@ -4,6 +4,7 @@ pub mod amounts;
 pub mod audit_trail;
 pub mod db;
 pub mod figures;
+pub mod free_text;
 pub mod incidents;
 pub mod page;
 pub mod positions;
@@ -13,4 +14,5 @@ pub mod time;
 pub mod transactions;
 
 pub use db::{ReadDb, ReadError, StoreKind};
+pub use free_text::FreeText;
 pub use page::{Cursor, Page, PageRequest};

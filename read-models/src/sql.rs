@@ -1,6 +1,8 @@
 //! Small helpers for statements that are put together from optional conditions. Values are always bound, never written
 //! into the text; only column and table names of our own are.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
@@ -8,6 +10,7 @@ use sqlx::{Any, Row};
 
 use crate::amounts::parse_units;
 use crate::db::{ReadDb, ReadError};
+use crate::free_text::FreeText;
 use crate::page::{Cursor, MAX_COUNTED, MAX_LIMIT, MAX_OFFSET, Page, PageRequest};
 
 /// Most characters of a text that is searched for; the rest is cut off.
@@ -61,6 +64,19 @@ impl Conditions {
                 }
             }
         }
+    }
+
+    /// The column is one of `values`, whatever the case; nothing matches where there are none. No condition without
+    /// values.
+    pub(crate) fn one_of_ignoring_case(&mut self, column: &str, values: Option<&[String]>) {
+        let Some(values) = values else { return };
+        // SQLite's `lower` leaves letters beyond ASCII alone, PostgreSQL's does not.
+        let lower = values.iter().flat_map(|value| [value.to_ascii_lowercase(), value.to_lowercase()]);
+        let lower: Vec<String> = lower.collect::<BTreeSet<_>>().into_iter().collect();
+        if lower.is_empty() {
+            self.sql.push_str(" and 1 = 0");
+        }
+        self.one_of(&format!("lower({column})"), &lower);
     }
 
     pub(crate) fn equals_integer(&mut self, column: &str, value: Option<i64>) {
@@ -175,6 +191,10 @@ impl Fields<'_> {
 
     pub(crate) fn optional_text(&self, column: &str) -> Result<Option<String>, ReadError> {
         Ok(self.0.try_get(column)?)
+    }
+
+    pub(crate) fn optional_free_text(&self, column: &str) -> Result<Option<FreeText>, ReadError> {
+        self.optional_text(column)?.map(|text| FreeText::from_column(column, text)).transpose()
     }
 
     pub(crate) fn integer(&self, column: &str) -> Result<i64, ReadError> {

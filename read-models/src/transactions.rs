@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::db::{ReadDb, ReadError};
+use crate::free_text::FreeText;
 use crate::page::{Page, PageRequest};
 use crate::sql::{Conditions, Fields, fetch_changes, fetch_one, fetch_page};
 use crate::time;
@@ -77,8 +78,8 @@ pub struct TransactionChangeRow {
     pub old_value: Option<String>,
     /// The value after.
     pub new_value: Option<String>,
-    /// Why, or the text of a note.
-    pub reason: Option<String>,
+    /// Why, or the text of a note. Notes of people are sealed.
+    pub reason: Option<FreeText>,
     /// The id of a note.
     pub note_id: Option<String>,
     /// `human`, `agent` or `system`.
@@ -192,7 +193,7 @@ fn change(fields: &Fields<'_>) -> Result<TransactionChangeRow, ReadError> {
         field: fields.optional_text("field")?,
         old_value: fields.optional_text("old_value")?,
         new_value: fields.optional_text("new_value")?,
-        reason: fields.optional_text("reason")?,
+        reason: fields.optional_free_text("reason")?,
         note_id: fields.optional_text("note_id")?,
         actor_kind: fields.text("actor_kind")?,
         actor_id: fields.text("actor_id")?,

@@ -6,6 +6,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
+use crate::secrets;
+
 /// An answer, read to its end.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -80,19 +82,29 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
+    organization: Option<String>,
 }
 
 impl Client {
     /// A client of the server at `base`; with a bearer token where given.
     pub fn new(base: &str, token: Option<&str>) -> Self {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client");
-        Self { http, base: base.to_owned(), token: token.map(str::to_owned) }
+        Self { http, base: base.to_owned(), token: token.map(str::to_owned), organization: None }
+    }
+
+    /// The same, naming an organisation.
+    #[must_use]
+    pub fn in_organization(&self, organization: &str) -> Self {
+        Self { organization: Some(organization.to_owned()), ..self.clone() }
     }
 
     /// A request to `path` with the client's credentials.
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let method: Method = method.parse().expect("a method");
-        let request = self.http.request(method, format!("{}{path}", self.base));
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(organization) = &self.organization {
+            request = request.header("x-organization-id", organization);
+        }
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -104,6 +116,9 @@ impl Client {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = String::from_utf8_lossy(&response.bytes().await?).into_owned();
+        if let Some(what) = secrets::found_in(body.as_bytes()).filter(|_| status >= 400) {
+            panic!("{what} is in an error: {status} {body:.2000}");
+        }
         Ok(Answer { status, headers, body })
     }
 
@@ -152,10 +167,18 @@ impl Client {
         }
     }
 
-    /// The value of a metric without labels, or with exactly the labels written in `name`; 0 where it is not there.
+    /// The value of a metric of the ledger `main` or without labels, or with exactly the labels written in `name`; 0 where it
+    /// is not there.
     pub async fn metric(&self, name: &str) -> f64 {
         let text = self.get("/metrics").await.expect(200).body;
-        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+        let of_main = match name.split_once('{') {
+            Some((name, labels)) => format!("{name}{{ledger=\"main\",{labels}"),
+            None => format!("{name}{{ledger=\"main\"}}"),
+        };
+        let value = |line: &str| {
+            let rest = line.strip_prefix(&of_main).or_else(|| line.strip_prefix(name))?;
+            rest.strip_prefix(' ')?.trim().parse().ok()
+        };
         text.lines().find_map(value).unwrap_or(0.0)
     }
 }

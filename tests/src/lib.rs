@@ -9,18 +9,23 @@ pub mod client;
 pub mod command_line;
 pub mod data;
 pub mod http_documents;
+pub mod people;
+pub mod secrets;
 pub mod server;
 pub mod store;
 pub mod waiting;
 
 pub use client::{Answer, Client};
 pub use command_line::Finished;
+pub use people::Person;
 pub use server::{Options, Server};
 pub use store::Store;
 pub use waiting::{eventually, eventually_within};
 
 /// The operator's token of every server that a test starts.
 pub const OPERATOR_TOKEN: &str = "operator-token-of-the-tests";
+/// The master key of every server on PostgreSQL: processes with data folders of their own need the same.
+pub const MASTER_KEY: &str = "7465737473206f6e6c793a206120746573742773206d6173746572206b657921";
 
 /// Makes two tests of an `async fn name(store: &Store)`: `name::on_sqlite` and `name::on_postgresql`.
 #[macro_export]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::client::Client;
 use crate::store::Store;
 use crate::waiting::{PATIENCE, eventually_within};
-use crate::{OPERATOR_TOKEN, command_line};
+use crate::{MASTER_KEY, OPERATOR_TOKEN, command_line, secrets};
 
 /// Lines of a failed server's output that are shown.
 const SHOWN_LINES: usize = 80;
@@ -42,6 +42,8 @@ impl Options {
 pub struct Server {
     child: Child,
     output: Arc<Mutex<Vec<String>>>,
+    /// A secret that it printed, and where.
+    leak: Arc<Mutex<Option<String>>>,
     readers: Vec<std::thread::JoinHandle<()>>,
     folder: PathBuf,
     url: String,
@@ -77,14 +79,18 @@ impl Server {
         }
         // A ledger that writes about itself would have more entries than a test counts.
         command.env("DAYBOOK_CHECKPOINT_INTERVAL", "0");
+        if store.is_postgres() {
+            command.env("DAYBOOK_MASTER_KEY", MASTER_KEY);
+        }
         command.args(&options.arguments).envs(options.environment);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let output = Arc::new(Mutex::new(Vec::new()));
+        let leak = Arc::new(Mutex::new(None));
         let readers = vec![
-            collect(child.stdout.take().expect("piped"), Arc::clone(&output)),
-            collect(child.stderr.take().expect("piped"), Arc::clone(&output)),
+            collect(child.stdout.take().expect("piped"), Arc::clone(&output), Arc::clone(&leak)),
+            collect(child.stderr.take().expect("piped"), Arc::clone(&output), Arc::clone(&leak)),
         ];
-        Self { child, output, readers, folder, url: String::new() }
+        Self { child, output, leak, readers, folder, url: String::new() }
     }
 
     /// Waits until it says that it is ready.
@@ -202,7 +208,10 @@ impl Drop for Server {
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("--- the server on {} printed\n{}", self.url, self.printed());
+            return;
         }
+        let leak = self.leak.lock().map(|leak| leak.clone()).unwrap_or_default();
+        assert!(leak.is_none(), "the server printed a secret: {leak:?}");
     }
 }
 
@@ -212,10 +221,17 @@ fn printed_of(output: &Mutex<Vec<String>>) -> String {
 }
 
 /// Keeps what the process prints, so that its pipe never fills up.
-fn collect(pipe: impl Read + Send + 'static, output: Arc<Mutex<Vec<String>>>) -> std::thread::JoinHandle<()> {
+fn collect(
+    pipe: impl Read + Send + 'static,
+    output: Arc<Mutex<Vec<String>>>,
+    leak: Arc<Mutex<Option<String>>>,
+) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n') {
             let Ok(line) = line else { return };
+            if let Some(what) = secrets::found_in(&line) {
+                *leak.lock().expect("no reader panics") = Some(format!("{what}: {}", String::from_utf8_lossy(&line)));
+            }
             let mut lines = output.lock().expect("no reader panics");
             // Only the end is ever shown; a long test must not collect every access-log line.
             if lines.len() >= 2_000 {

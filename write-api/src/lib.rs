@@ -4,6 +4,7 @@ mod answer;
 mod document;
 mod faults;
 pub mod incidents;
+mod personal;
 mod problems;
 mod splitter;
 mod state;
@@ -15,7 +16,8 @@ pub use document::openapi;
 pub use problems::DomainProblem;
 pub use state::WriteState;
 
-/// Registers every command. Mount it twice: in the scope `/v1` and at the root. Expects `web::Data<WriteState>`.
+/// Registers every command. Mount it twice: in the scope `/v1` and at the root. Expects
+/// `web::Data<Organizations<WriteState>>`.
 ///
 /// Each route is a resource of its own with its method as guard, so that another API may answer other methods of the
 /// same paths.

@@ -1,7 +1,9 @@
 //! What handlers work with.
 
+use std::sync::Arc;
+
 use daybook_domain::{Incident, Timestamp, Transaction};
-use daybook_http_kit::Problem;
+use daybook_http_kit::{Problem, Sealer};
 use daybook_ledger::Ledger;
 use daybook_ledger::commands::Commands;
 use daybook_ledger::cqrs::StreamPolicy;
@@ -19,6 +21,8 @@ pub struct WriteState {
     pub incidents: Commands<Incident>,
     /// The time, in microseconds.
     pub clock: Clock,
+    /// Seals what people write; without one it is recorded in clear.
+    pub sealer: Option<Arc<dyn Sealer>>,
 }
 
 impl WriteState {
@@ -36,7 +40,15 @@ impl WriteState {
             ),
             incidents: Commands::new(ledger, policy(Incident::REDUCER_VERSION, Incident::HOLDS_PERSONAL_DATA)),
             clock,
+            sealer: None,
         }
+    }
+
+    /// With what people write sealed.
+    #[must_use]
+    pub fn with_sealer(mut self, sealer: Arc<dyn Sealer>) -> Self {
+        self.sealer = Some(sealer);
+        self
     }
 
     /// When the request arrived.

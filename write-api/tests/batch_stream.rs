@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use actix_web::{HttpServer, rt, web};
 use common::{Fixture, TOKEN, fixture, size};
-use daybook_http_kit::{HttpKit, IdentityConfig, RouteTable, Secret};
+use daybook_http_kit::{HttpKit, IdentityConfig, Organizations, RouteTable, Secret};
+use daybook_ledger::LedgerId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -21,7 +22,7 @@ fn serve(fixture: &Fixture) -> SocketAddr {
     let kit = HttpKit::new(IdentityConfig::new(Some(Secret::new(TOKEN)), false), RouteTable::new(&documents));
     let server = HttpServer::new(move || {
         daybook_http_kit::app(&kit)
-            .app_data(web::Data::new(state.clone()))
+            .app_data(web::Data::new(Organizations::single(LedgerId::main(), state.clone())))
             .service(web::scope("/v1").configure(daybook_write_api::configure))
     })
     .workers(1)

@@ -27,6 +27,7 @@ impl LedgerCheck {
             not_evaluated
                 .push(format!("hash or root in {} seals, since entries before are not known", own.unjudged_seals));
         }
+        std::mem::take(&mut self.sealed).finish(&mut self.payloads, &mut not_evaluated);
         let seconds = self.started.elapsed().as_secs_f64();
         let intact_last = end.last.filter(|_| end.intact);
         let (stored_checkpoints_total, stored_checkpoints) = self.checkpoints;

@@ -7,9 +7,14 @@ use chrono::{DateTime, NaiveDate};
 use clap::Args;
 use cqrs_es::Aggregate as _;
 use daybook_auditor::judge::moment;
+use daybook_auditor::report::PayloadState;
+use daybook_auditor::sealed::{Erasures, Subject};
 use daybook_auditor::seen::{EntrySeen, EntryViewer};
 use daybook_auditor::trust::Brought;
-use daybook_domain::{AnyEvent, Incident, Transaction};
+use daybook_domain::{
+    AnyEvent, ApiKey, Department, Erasure, Incident, LegalHold, Organization, Permission, Role, Session, Transaction,
+    User,
+};
 use serde::Serialize;
 
 use super::{SourceArguments, examined, write_json, write_out};
@@ -66,21 +71,69 @@ struct Listed {
     recorded_at: String,
     actor: String,
     hash: String,
+    /// `erased` where a key to values in it was destroyed by now, whatever `--at` says.
+    payload_state: PayloadState,
+    #[serde(skip)]
+    sealed_for: Vec<Subject>,
     /// Only where the stream could not be folded.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<String>,
 }
 
-/// The fold so far.
-enum Fold {
-    Transaction(Box<Transaction>),
-    Incident(Box<Incident>),
-    Unknown,
+/// The fold of a stream of a known type, so far.
+macro_rules! folds {
+    ($($stream_type:literal => $aggregate:ident),+ $(,)?) => {
+        enum Fold {
+            $($aggregate(Box<$aggregate>),)+
+            Unknown,
+        }
+
+        impl Fold {
+            fn of(stream_type: &str) -> Self {
+                match stream_type {
+                    $($stream_type => Self::$aggregate(Box::default()),)+
+                    _ => Self::Unknown,
+                }
+            }
+
+            /// False where the event is of another stream.
+            fn apply(&mut self, event: AnyEvent) -> bool {
+                match (self, event) {
+                    $((Self::$aggregate(state), AnyEvent::$aggregate(event)) => state.apply(event),)+
+                    _ => return false,
+                }
+                true
+            }
+
+            /// None where the type is not known.
+            fn state(&self) -> Option<serde_json::Result<serde_json::Value>> {
+                match self {
+                    $(Self::$aggregate(state) => Some(serde_json::to_value(state)),)+
+                    Self::Unknown => None,
+                }
+            }
+        }
+    };
+}
+
+folds! {
+    "transaction" => Transaction,
+    "incident" => Incident,
+    "organization" => Organization,
+    "department" => Department,
+    "role" => Role,
+    "permission" => Permission,
+    "user" => User,
+    "session" => Session,
+    "api_key" => ApiKey,
+    "legal_hold" => LegalHold,
+    "erasure" => Erasure,
 }
 
 struct Collected {
     outcome: Outcome,
     fold: Fold,
+    erasures: Erasures,
 }
 
 impl Collected {
@@ -91,13 +144,15 @@ impl Collected {
         let decoded = payload
             .as_deref()
             .map(|payload| daybook_domain::decode(&self.outcome.stream_type, event_type, schema_version, payload));
-        match (&mut self.fold, decoded) {
-            (Fold::Transaction(state), Some(Ok(AnyEvent::Transaction(event)))) => state.apply(event),
-            (Fold::Incident(state), Some(Ok(AnyEvent::Incident(event)))) => state.apply(event),
-            (Fold::Unknown, _) => {}
-            (_, None) => self.note(entry, "its payload is gone, and the state does not hold it"),
-            (_, Some(Err(error))) => self.note(entry, &error.to_string()),
-            (_, Some(Ok(_))) => self.note(entry, "it is an event of another stream"),
+        match decoded {
+            _ if matches!(self.fold, Fold::Unknown) => {}
+            None => self.note(entry, "its payload is gone, and the state does not hold it"),
+            Some(Err(error)) => self.note(entry, &error.to_string()),
+            Some(Ok(event)) => {
+                if !self.fold.apply(event) {
+                    self.note(entry, "it is an event of another stream");
+                }
+            }
         }
         self.outcome.version = entry.version();
         self.outcome.entries_total += 1;
@@ -110,8 +165,28 @@ impl Collected {
                 recorded_at: moment(entry.recorded_at()),
                 actor: format!("{kind}:{id}"),
                 hash: hex::encode(entry.hash()),
+                payload_state: if payload.is_some() { PayloadState::Present } else { PayloadState::Missing },
+                sealed_for: entry.sealed_for(),
                 payload: if matches!(self.fold, Fold::Unknown) { payload } else { None },
             });
+        }
+    }
+
+    /// When all entries have been shown: what of the payloads was erased.
+    fn judge_payloads(&mut self) {
+        for listed in &mut self.outcome.entries {
+            if listed.payload_state == PayloadState::Present && self.erasures.cover(&listed.sealed_for) {
+                listed.payload_state = PayloadState::Erased;
+            }
+        }
+        let erased = self.outcome.entries.iter().filter(|listed| listed.payload_state == PayloadState::Erased).count();
+        if erased > 0 {
+            self.outcome.notes.push(format!(
+                "{erased} payloads hold sealed values of which the key was destroyed: what those said, nobody can read"
+            ));
+        }
+        if self.erasures.left_out() > 0 {
+            self.outcome.notes.push("there are more erasures than are told apart here".to_owned());
         }
     }
 
@@ -129,11 +204,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<bool> {
     };
     let at = arguments.at.as_deref().map(end_of).transpose()?;
     let ledger = arguments.source.one_ledger().to_owned();
-    let fold = match stream_type {
-        "transaction" => Fold::Transaction(Box::default()),
-        "incident" => Fold::Incident(Box::default()),
-        _ => Fold::Unknown,
-    };
+    let fold = Fold::of(stream_type);
     let outcome = Outcome {
         ledger_id: ledger.clone(),
         stream_type: stream_type.to_owned(),
@@ -141,22 +212,25 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<bool> {
         at: at.map(moment),
         ..Outcome::default()
     };
-    let collected = Arc::new(Mutex::new(Collected { outcome, fold }));
+    let collected = Arc::new(Mutex::new(Collected { outcome, fold, erasures: Erasures::default() }));
     let (collector, wanted) = (Arc::clone(&collected), (ledger.clone(), stream_type.to_owned(), stream_id.to_owned()));
     let viewer = EntryViewer::new(move |entry| {
         let stream = (wanted.1.as_str(), wanted.2.as_str());
-        if entry.ledger_id() == wanted.0 && entry.stream() == stream && at.is_none_or(|at| entry.recorded_at() <= at) {
+        if entry.ledger_id() != wanted.0 {
+            return;
+        }
+        if let Some(subject) = entry.erases() {
+            collector.lock().unwrap_or_else(PoisonError::into_inner).erasures.add(subject);
+        }
+        if entry.stream() == stream && at.is_none_or(|at| entry.recorded_at() <= at) {
             collector.lock().unwrap_or_else(PoisonError::into_inner).entry(entry);
         }
     });
     let source = arguments.source.with_ledger(&ledger);
     let examination = examined(&source, &Brought::default(), Some(viewer)).await?;
     let mut collected = collected.lock().unwrap_or_else(PoisonError::into_inner);
-    let state = match &collected.fold {
-        Fold::Transaction(state) => Some(serde_json::to_value(state)),
-        Fold::Incident(state) => Some(serde_json::to_value(state)),
-        Fold::Unknown => None,
-    };
+    collected.judge_payloads();
+    let state = collected.fold.state();
     let outcome = &mut collected.outcome;
     outcome.intact = examination.store_findings.is_empty()
         && examination.ledgers.iter().all(|one| one.figures.integrity.findings_total == 0);

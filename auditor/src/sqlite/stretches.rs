@@ -1,5 +1,6 @@
 //! The quickest way through a file that holds one ledger, one row id after the other, as a server writes it: stretches of
-//! row ids, each read by the thread that hashes it, over a connection of that thread's own.
+//! row ids, each read by the thread that hashes it, in place where that can be, otherwise over a connection of that
+//! thread's own.
 //!
 //! The file was opened for one snapshot before, and that one says which row ids there are. A connection that is opened
 //! after it may see entries that were appended since: they lie beyond. Whatever else differs between two snapshots is
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::in_place::{Buffers, InPlace};
 use super::{cells, indexed, open};
 use crate::cell::{Cell, ENTRY_COLUMNS};
 use crate::hashing::{Checking, Rows};
@@ -54,15 +56,21 @@ impl Stretches {
             return Ok(None);
         }
         let threads = options.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, usize::from);
-        let mut connections = Vec::new();
+        let mut readers = Vec::new();
         for _ in 0..threads {
             match another(path) {
-                Ok(connection) => connections.push(connection),
+                Ok(connection) => readers.push(Reader { connection, buffers: Buffers::default() }),
                 // Somebody waits to write, or there are no more files to be opened: one connection is there already.
                 Err(_) => return Ok(None),
             }
         }
-        let rows = RowIds { first, size: *size, connections: Mutex::new(connections), trouble: Mutex::default() };
+        let rows = RowIds {
+            first,
+            size: *size,
+            in_place: InPlace::open(path, connection),
+            readers: Mutex::new(readers),
+            trouble: Mutex::default(),
+        };
         Ok(Some(Self { ledger_id: ledger_id.to_vec(), rows: Arc::new(rows) }))
     }
 
@@ -128,13 +136,22 @@ enum Trouble {
     Failed(rusqlite::Error),
 }
 
+/// What one thread reads with.
+#[derive(Debug)]
+struct Reader {
+    connection: Connection,
+    buffers: Buffers,
+}
+
 /// The rows of the table.
 #[derive(Debug)]
 struct RowIds {
     first: i64,
     size: u64,
+    /// The table's pages, where they may be read as they lie in the file.
+    in_place: Option<InPlace>,
     /// Those that no thread is using.
-    connections: Mutex<Vec<Connection>>,
+    readers: Mutex<Vec<Reader>>,
     trouble: Mutex<Option<Trouble>>,
 }
 
@@ -151,16 +168,25 @@ impl RowIds {
         self.trouble().is_some()
     }
 
-    fn connections(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    fn readers(&self) -> std::sync::MutexGuard<'_, Vec<Reader>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether there are as many rows as there should be, and nothing is wrong with any.
-    fn read_with(&self, connection: &Connection, stretch: u64, mut checking: Checking<'_>) -> rusqlite::Result<bool> {
+    fn read_with(&self, reader: &mut Reader, stretch: u64, mut checking: Checking<'_>) -> rusqlite::Result<bool> {
         let length = self.length(stretch);
         // All of it lies between the first and the last row id.
         let from = self.first.saturating_add_unsigned(stretch.saturating_mul(STRETCH));
         let to = from.saturating_add_unsigned(length.saturating_sub(1));
+        let Reader { connection, buffers } = reader;
+        if let Some(in_place) = &self.in_place {
+            let read = in_place.rows((from, to), buffers, |cells| checking.row(cells));
+            if read.is_some() && checking.finish() == Some(length) {
+                return Ok(true);
+            }
+            // What is wrong, if anything is, is for SQLite's reading to say.
+            checking.begin_again();
+        }
         let mut statement = connection.prepare_cached(&format!(
             "select {ENTRY_COLUMNS} from ledger_entries as entry not indexed \
              where entry.rowid between ?1 and ?2 order by entry.rowid"
@@ -181,12 +207,12 @@ impl Rows for RowIds {
             return;
         }
         // There are as many as threads.
-        let connection = self.connections().pop();
-        let sound = match &connection {
-            Some(connection) => self.read_with(connection, stretch, checking),
+        let mut reader = self.readers().pop();
+        let sound = match &mut reader {
+            Some(reader) => self.read_with(reader, stretch, checking),
             None => Ok(false),
         };
-        self.connections().extend(connection);
+        self.readers().extend(reader);
         match sound {
             Ok(true) => {}
             Ok(false) => *self.trouble() = Some(Trouble::Odd),

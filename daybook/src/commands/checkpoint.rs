@@ -111,7 +111,7 @@ async fn here(settings: &Settings) -> anyhow::Result<String> {
     let ledger = Ledger::open(store, settings.ledger(), Arc::clone(&clock), Arc::new(Unobserved))
         .await
         .with_context(|| format!("cannot open the ledger {}", settings.ledger()))?;
-    let keys = signing::key_ring(settings, clock())?;
+    let keys = signing::key_ring(settings, ledger.id(), clock())?;
     let mut checkpointer = Checkpointer::open(ledger, keys, clock, Arc::new(Unobserved))
         .await
         .context("no checkpoint can be signed of this ledger")?;

@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 use crate::commands::Outcome;
 use crate::commands::import::{MappingArguments, Work};
 use crate::commands::seed::record_transactions;
-use crate::commands::serve::token_hint;
+use crate::commands::serve::{owner_hint, token_hint};
 use crate::intake::{ErrorReport, MappingOptions, Target};
 use crate::output;
 use crate::progress::{Progress, Unit};
@@ -126,6 +126,9 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ou
     );
     let mut running = Running::start(settings, &server).await?;
     steps.say(format!("serving {} at {}", Location::of(settings).describe(), running.url))?;
+    if let (false, Some(link)) = (settings.json, &running.owner_link) {
+        output::line(owner_hint(link))?;
+    }
     tokio::select! {
         shown = show(settings, &server, &material, arguments.limit, &running, &steps) => {
             let verified = shown?;
@@ -174,8 +177,8 @@ async fn show(
     ))?;
     catch_up(settings, running).await?;
     steps.say("read tables and rules have seen everything")?;
-    let checkpoint = match &running.signing {
-        Some(signing) => Some(signing.requests.checkpoint().await.context("no checkpoint could be signed")?),
+    let checkpoint = match &running.checkpoints {
+        Some(requests) => Some(requests.checkpoint().await.context("no checkpoint could be signed")?),
         None => None,
     };
     if let Some(checkpoint) = &checkpoint {
@@ -187,6 +190,7 @@ async fn show(
     if settings.json {
         output::json(&serde_json::json!({
             "url": running.url,
+            "owner_link": running.owner_link,
             "verified": verified,
             "seconds": steps.started.elapsed().as_secs_f64(),
             "figures": shown,

@@ -19,7 +19,8 @@ use crate::settings::signing::DEFAULT_OVERLAP_DAYS;
 ///   daybook keys export-public --format pem          for openssl
 ///   daybook keys export-public --format keys-file    all keys with their times, for daybook-auditor
 ///
-/// Keys are made at the first start of a server, in <DIR>/keys, for their owner alone. A
+/// Keys are made at the first start of a server, in <DIR>/keys, for their owner alone; those
+/// of an organisation created later, in <DIR>/keys/<its id> (name it with --ledger). A
 /// server that runs takes up a rotation with its next checkpoint. Private keys are never
 /// printed: they are the .pem files in that folder.
 #[derive(Debug, Subcommand)]
@@ -80,8 +81,8 @@ pub fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Outcome>
 /// The keys in the folder that are for the ledger.
 fn records(settings: &Settings) -> anyhow::Result<Vec<KeyRecord>> {
     let origin = settings.signing.origin_of(&settings.ledger());
-    let folder = &settings.signing.keys;
-    let mut records = read_records(folder).context("the keys cannot be read")?;
+    let folder = settings.key_folder(&settings.ledger());
+    let mut records = read_records(&folder).context("the keys cannot be read")?;
     records.retain(|record| record.name.as_ref().is_none_or(|name| *name == origin));
     if records.is_empty() {
         bail!(
@@ -119,7 +120,7 @@ fn list(settings: &Settings, now: i64) -> anyhow::Result<()> {
             }))
         });
         let items = items.collect::<anyhow::Result<Vec<_>>>()?;
-        return output::json(&json!({ "folder": settings.signing.keys, "items": items }));
+        return output::json(&json!({ "folder": settings.key_folder(&settings.ledger()), "items": items }));
     }
     let mut rows =
         vec![["key", "algorithm", "state", "signs from", "until", "private key"].map(str::to_owned).to_vec()];
@@ -134,11 +135,11 @@ fn list(settings: &Settings, now: i64) -> anyhow::Result<()> {
         ]);
     }
     output::line(output::table(&rows))?;
-    output::line(format!("in {}, signing as {origin}", settings.signing.keys.display()))
+    output::line(format!("in {}, signing as {origin}", settings.key_folder(&settings.ledger()).display()))
 }
 
 fn rotated(settings: &Settings, rotate: &Rotate, now: i64) -> anyhow::Result<()> {
-    let options = settings.signing.ring_options(&settings.ledger(), rotate.overlap);
+    let options = settings.ring_options(&settings.ledger(), rotate.overlap);
     if rotate.algorithm == Algorithm::Ed25519 && !options.ed25519 {
         bail!("no Ed25519 key signs here: switch ed25519_signature on first");
     }
@@ -168,7 +169,7 @@ fn exported(settings: &Settings, export: &ExportPublic, now: i64) -> anyhow::Res
     if let Some(id) = export.key {
         records.retain(|record| record.key_id == id);
         if records.is_empty() {
-            bail!("there is no key {id} in {}", settings.signing.keys.display());
+            bail!("there is no key {id} in {}", settings.key_folder(&settings.ledger()).display());
         }
     } else {
         match export.format {

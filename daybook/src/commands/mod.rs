@@ -2,18 +2,25 @@
 
 pub mod adopt;
 pub mod anchor;
+pub mod api_key;
 pub mod bundle;
 pub mod checkpoint;
 pub mod demo;
+pub mod erase;
+pub mod hold;
 pub mod import;
 pub mod keys;
 pub mod load_test;
 pub mod openapi;
+pub mod org;
+pub mod people;
 pub mod projections;
 pub mod prove;
+pub mod remote;
 pub mod replay;
 pub mod seed;
 pub mod serve;
+pub mod sessions;
 pub mod status;
 pub mod verify;
 
@@ -53,6 +60,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Anchor(arguments) => anchor::run(&settings, arguments).await,
         Command::Keys(arguments) => keys::run(&settings, arguments),
         Command::Projections(arguments) => projections::run(&settings, arguments).await,
+        Command::Org(arguments) => org::run(&settings, arguments).await,
+        Command::People(arguments) => people::run(&settings, arguments).await,
+        Command::ApiKey(arguments) => api_key::run(&settings, arguments).await,
+        Command::Sessions(arguments) => sessions::run(&settings, arguments).await,
+        Command::Hold(arguments) => hold::run(&settings, arguments).await,
+        Command::Erase(arguments) => erase::run(&settings, arguments).await,
         Command::Status => status::run(&settings).await,
         Command::Openapi => openapi::run(),
         Command::LoadTest(arguments) => load_test::run(&settings, arguments).await,

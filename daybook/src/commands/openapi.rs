@@ -7,11 +7,12 @@ use utoipa::openapi::OpenApi;
 use crate::commands::Outcome;
 use crate::output;
 
-/// Queries and commands in one document.
+/// Queries, commands and people in one document.
 pub fn document() -> OpenApi {
     let mut document = daybook_query_api::openapi();
     document.merge(daybook_write_api::openapi());
-    // Both describe the tags they share; the first description stands.
+    document.merge(daybook_identity_api::openapi());
+    // They describe the tags that they share; the first description stands.
     let mut seen = HashSet::new();
     if let Some(tags) = &mut document.tags {
         tags.retain(|tag| seen.insert(tag.name.clone()));
@@ -40,32 +41,50 @@ mod tests {
         document["components"][kind].as_object().unwrap().clone()
     }
 
-    #[test]
-    fn one_name_is_one_schema() {
-        let mut queries = components(&daybook_query_api::openapi(), "schemas");
-        let commands = components(&daybook_write_api::openapi(), "schemas");
-        let mut shared = 0;
-        for (name, schema) in commands {
-            if let Some(other) = queries.remove(&name) {
-                assert_eq!(other, schema, "{name} is two different schemas");
-                shared += 1;
-            }
-        }
-        assert!(shared >= 2, "problems at least are described by both");
+    fn parts() -> [OpenApi; 3] {
+        [daybook_query_api::openapi(), daybook_write_api::openapi(), daybook_identity_api::openapi()]
     }
 
     #[test]
-    fn each_way_to_authenticate_is_described_once_and_the_same_by_both() {
-        let queries = components(&daybook_query_api::openapi(), "securitySchemes");
-        let commands = components(&daybook_write_api::openapi(), "securitySchemes");
+    fn one_name_is_one_schema() {
+        let mut all = serde_json::Map::new();
+        let mut shared = 0;
+        for part in parts() {
+            for (name, schema) in components(&part, "schemas") {
+                if let Some(other) = all.get(&name) {
+                    assert_eq!(*other, schema, "{name} is two different schemas");
+                    shared += 1;
+                }
+                all.insert(name, schema);
+            }
+        }
+        assert!(shared >= 4, "problems at least are described by all");
+    }
+
+    #[test]
+    fn each_way_to_authenticate_is_described_once_and_the_same_by_all() {
         let together = components(&document(), "securitySchemes");
-        assert_eq!(queries, commands);
-        assert_eq!(queries, together);
+        for part in parts() {
+            assert_eq!(components(&part, "securitySchemes"), together);
+        }
         let distinct: HashSet<_> = together.values().map(|scheme| (scheme.get("name"), scheme.get("scheme"))).collect();
         assert_eq!(distinct.len(), together.len());
         let document = serde_json::to_value(document()).unwrap();
         for requirement in document["security"].as_array().unwrap() {
             assert!(requirement.as_object().unwrap().keys().all(|name| together.contains_key(name)), "{requirement}");
+        }
+    }
+
+    #[test]
+    fn no_operation_is_described_twice() {
+        let mut seen = HashSet::new();
+        for part in parts() {
+            let part = serde_json::to_value(part).unwrap();
+            for (path, item) in part["paths"].as_object().unwrap() {
+                for method in item.as_object().unwrap().keys().filter(|name| *name != "parameters") {
+                    assert!(seen.insert(format!("{method} {path}")), "{method} {path} is described by two");
+                }
+            }
         }
     }
 

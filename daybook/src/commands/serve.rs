@@ -63,6 +63,7 @@ async fn banner(settings: &Settings, server: &ServerSettings, running: &Running)
             "size": head.size,
             "hash": head.hash,
             "token": token,
+            "owner_link": running.owner_link,
         }));
     }
     output::line(format!("{} {}", output::bold("Daybook"), env!("CARGO_PKG_VERSION")))?;
@@ -72,10 +73,18 @@ async fn banner(settings: &Settings, server: &ServerSettings, running: &Running)
     output::line(format!("  ledger   {}, {} entries", head.ledger_id, output::count(head.size)))?;
     output::line(format!("  roles    {}", server.roles))?;
     output::line(format!("  token    {token}"))?;
+    if let Some(link) = &running.owner_link {
+        output::line(owner_hint(link))?;
+    }
     if server.dev_auth {
         output::line("  dev-auth is ON: x-user-email and x-user-role are believed")?;
     }
     Ok(())
+}
+
+/// How the organisation gets its owner. For the terminal alone: whoever has the link becomes the owner.
+pub fn owner_hint(link: &str) -> String {
+    format!("  owner    nobody yet; whoever opens this becomes it, once: {link}")
 }
 
 /// Where the operator's token is. Never the token.

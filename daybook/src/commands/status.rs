@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 
 use crate::commands::{Outcome, projections};
 use crate::output;
+use crate::runtime::client::Client;
 use crate::runtime::discovery::{self, ServerDescription};
+use crate::runtime::gauges::Gauges;
 use crate::runtime::signing;
 use crate::runtime::store::Location;
 use crate::settings::Settings;
@@ -28,7 +30,27 @@ struct Status {
     ledgers: Vec<Value>,
     projectors: Vec<Value>,
     reactors: Vec<Value>,
+    /// What the running server says of the organisations, their directories, the vault and letters.
+    people: Option<People>,
     files: Vec<FileSize>,
+}
+
+/// Figures of a running server.
+#[derive(Debug, Serialize)]
+struct People {
+    organizations_open: u64,
+    organizations_failing: u64,
+    directories_failing: u64,
+    is_vault_failing: bool,
+    accesses_lost: u64,
+    letters_failed: u64,
+}
+
+impl People {
+    /// Something that needs somebody to look at it.
+    fn is_in_trouble(&self) -> bool {
+        self.organizations_failing > 0 || self.directories_failing > 0 || self.is_vault_failing
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -42,8 +64,9 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Outcome> {
     let status = look(settings).await?;
     let stands_still = |item: &Value| item.get("error").is_some_and(|error| !error.is_null());
     let is_refused = |ledger: &Value| ledger.pointer("/checkpoint/refused").is_some_and(|refused| !refused.is_null());
-    let good =
-        !status.projectors.iter().chain(&status.reactors).any(stands_still) && !status.ledgers.iter().any(is_refused);
+    let good = !status.projectors.iter().chain(&status.reactors).any(stands_still)
+        && !status.ledgers.iter().any(is_refused)
+        && !status.people.as_ref().is_some_and(People::is_in_trouble);
     if settings.json {
         output::json(&status)?;
     } else {
@@ -113,8 +136,24 @@ async fn look(settings: &Settings) -> anyhow::Result<Status> {
         ledgers,
         projectors,
         reactors,
+        people: people(settings).await?,
         files: files(&location),
     })
+}
+
+/// What only the running process knows.
+async fn people(settings: &Settings) -> anyhow::Result<Option<People>> {
+    let Some(client) = Client::find(settings, None, None).await? else { return Ok(None) };
+    let Some(gauges) = Gauges::of(&client).await else { return Ok(None) };
+    let sum = |name: &str| gauges.sum(name).unwrap_or(0);
+    Ok(Some(People {
+        organizations_open: sum("daybook_organizations_open"),
+        organizations_failing: sum("daybook_organizations_failing"),
+        directories_failing: sum("daybook_directory_failing"),
+        is_vault_failing: sum("daybook_vault_failing") + sum("daybook_vault_purge_failing") > 0,
+        accesses_lost: sum("daybook_access_dropped"),
+        letters_failed: sum("daybook_mail_failed"),
+    }))
 }
 
 /// The latest checkpoint in the store, and whether the ledger extends the one remembered beside the keys.
@@ -137,7 +176,7 @@ async fn checkpoint(settings: &Settings, store: &Arc<dyn Store>, ledger: LedgerI
 }
 
 fn files(location: &Location) -> Vec<FileSize> {
-    [location.ledger_file(), location.read_file()]
+    [location.ledger_file(), location.read_file(), location.vault_file()]
         .into_iter()
         .flatten()
         .flat_map(|file| {
@@ -179,6 +218,19 @@ fn print(status: &Status) -> anyhow::Result<()> {
             server.roles.join(",")
         ))?,
         None => output::line(format!("server   none on {}", status.data.display()))?,
+    }
+    if let Some(people) = &status.people {
+        let failing = [
+            (people.organizations_failing, "organisations cannot be opened"),
+            (people.directories_failing, "directories cannot follow their ledger"),
+            (u64::from(people.is_vault_failing), "vault fails"),
+            (people.accesses_lost, "reads and denials could not be recorded"),
+            (people.letters_failed, "letters were given up"),
+        ];
+        let failing = failing.iter().filter(|(count, _)| *count > 0);
+        let failing: String = failing.map(|(count, what)| format!("; {} {what}", output::count(*count))).collect();
+        let open = output::count(people.organizations_open);
+        output::line(format!("people   {open} organisations open{failing}"))?;
     }
     for file in &status.files {
         output::line(format!("file     {} ({})", file.file, output::bytes(file.bytes)))?;

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use daybook_ledger::LedgerId;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
 use crate::runtime::{discovery, token};
 use crate::settings::Settings;
+use crate::settings::hidden::Hidden;
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -19,7 +21,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub struct Client {
     http: reqwest::Client,
     base: String,
-    token: Option<String>,
+    token: Option<Hidden>,
+    organization: Option<LedgerId>,
 }
 
 impl Client {
@@ -35,19 +38,38 @@ impl Client {
             .no_proxy()
             .build()
             .context("the HTTP client cannot be made")?;
-        Ok(Self { http, base: base.to_owned(), token })
+        Ok(Self { http, base: base.to_owned(), token: token.map(Hidden::from), organization: None })
     }
 
-    /// The server named by `url`, else the one that runs on the data folder, else `None`.
+    /// The server named by `url`, else the one that runs on the data folder, else `None`. Acts in the organisation of the
+    /// named ledger, else of the one that the server itself names.
     pub async fn find(settings: &Settings, url: Option<&str>, flag: Option<String>) -> anyhow::Result<Option<Self>> {
         let token = settings.operator_token(flag).or_else(|| token::read_token(&settings.data));
         if let Some(url) = url {
-            return Self::new(url, token).map(Some);
+            return Ok(Some(Self::new(url, token)?.in_organization(settings.named_ledger.clone())));
         }
-        match discovery::find(&settings.data).await {
-            Some(server) => Self::new(&server.url, token).map(Some),
-            None => Ok(None),
-        }
+        let Some(server) = discovery::find(&settings.data).await else { return Ok(None) };
+        let organization = settings.named_ledger.clone().or_else(|| server.ledger_id.parse().ok());
+        Ok(Some(Self::new(&server.url, token)?.in_organization(organization)))
+    }
+
+    /// The same with another token.
+    #[must_use]
+    pub fn with_token(mut self, token: Hidden) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// The same, acting in this organisation; in the token's own, or the server's default, where it is `None`.
+    #[must_use]
+    pub fn in_organization(mut self, organization: Option<LedgerId>) -> Self {
+        self.organization = organization;
+        self
+    }
+
+    /// The organisation in which this acts, where it names one.
+    pub fn organization(&self) -> Option<&LedgerId> {
+        self.organization.as_ref()
     }
 
     /// The server's address.
@@ -57,9 +79,12 @@ impl Client {
 
     /// A request to `path`, authenticated.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.base));
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(organization) = &self.organization {
+            request = request.header("x-organization-id", organization.as_str());
+        }
         match &self.token {
-            Some(token) => request.bearer_auth(token),
+            Some(token) => request.bearer_auth(token.expose()),
             None => request,
         }
     }

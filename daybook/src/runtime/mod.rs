@@ -2,8 +2,14 @@
 
 pub mod client;
 pub mod discovery;
+pub mod gauges;
+pub mod http;
+pub mod hub;
 pub mod logging;
+pub mod organization;
+pub mod organizations;
 pub mod outside;
+pub mod people;
 pub mod projections;
 pub mod roles;
 pub mod server;

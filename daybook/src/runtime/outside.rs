@@ -21,12 +21,14 @@ pub async fn schedules(
         let anchors = Anchors::new(ledger.clone(), authority.clone())?;
         let schedule = Schedule::new(Box::new(anchors), interval, id.clone(), read_tables.clone());
         let (size, failing) = (schedule.status(), schedule.status());
-        telemetry.observe_gauge(
+        telemetry.observe_ledger_gauge(
+            &id,
             "daybook_anchor_size",
             "Entries covered by the newest checkpoint that has a time-stamp",
             move || size.borrow().size,
         );
-        telemetry.observe_gauge(
+        telemetry.observe_ledger_gauge(
+            &id,
             "daybook_anchor_failing",
             "1 where the last attempt to get a time-stamp has failed",
             move || u64::from(failing.borrow().error.is_some()),
@@ -43,14 +45,16 @@ pub async fn schedules(
         tracing::info!(witnesses = names.join(", "), "checkpoints are witnessed");
         let witnesses = Witnesses::new(ledger.reader().clone(), settings.witnesses.clone())
             .context("the witnesses cannot be asked")?;
-        let schedule = Schedule::new(Box::new(witnesses), settings.witness_interval, id, read_tables.clone());
+        let schedule = Schedule::new(Box::new(witnesses), settings.witness_interval, id.clone(), read_tables.clone());
         let (size, failing) = (schedule.status(), schedule.status());
-        telemetry.observe_gauge(
+        telemetry.observe_ledger_gauge(
+            &id,
             "daybook_witness_size",
             "Entries covered by the newest checkpoint that all witnesses have signed",
             move || size.borrow().size,
         );
-        telemetry.observe_gauge(
+        telemetry.observe_ledger_gauge(
+            &id,
             "daybook_witness_failing",
             "1 where a witness did not sign the newest checkpoint when it was asked last",
             move || u64::from(failing.borrow().error.is_some()),

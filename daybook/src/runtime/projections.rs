@@ -5,14 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use daybook_http_kit::ProjectorReading;
+use daybook_ledger::LedgerReader;
 use daybook_projections::{Projections, ProjectorStatus as Engine};
 use daybook_query_api::time::rfc3339;
 use daybook_query_api::{ProjectionControl, ProjectorState, ProjectorStatus, RebuildRefused};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-/// Between two looks at the projectors.
+/// Between two looks at projectors that have something to do.
 const REFRESH: Duration = Duration::from_millis(200);
+/// Between two looks at projectors that have nothing to do, and of whose ledger nothing is heard.
+const RESTING: Duration = Duration::from_secs(2);
 
 /// A rebuild that was started here.
 #[derive(Debug, Clone)]
@@ -25,6 +28,7 @@ enum Rebuild {
 #[derive(Clone)]
 pub struct Control {
     projections: Projections,
+    reader: LedgerReader,
     runtime: Handle,
     seen: Arc<Mutex<Vec<Engine>>>,
     rebuilds: Arc<Mutex<HashMap<String, Rebuild>>>,
@@ -35,20 +39,31 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Control {
-    /// Controls `projections`; rebuilds run on the present runtime.
-    pub async fn new(projections: Projections) -> Self {
+    /// Controls `projections` of `reader`'s ledger; rebuilds run on the present runtime.
+    pub async fn new(projections: Projections, reader: LedgerReader) -> Self {
         let seen = Arc::new(Mutex::new(projections.status().await));
-        Self { projections, runtime: Handle::current(), seen, rebuilds: Arc::default() }
+        Self { projections, reader, runtime: Handle::current(), seen, rebuilds: Arc::default() }
     }
 
     /// Looks at the projectors now and then, until `shutdown`.
     pub async fn watch(self, mut shutdown: watch::Receiver<bool>) {
+        let mut appended = self.reader.wake();
         while !*shutdown.borrow() {
+            appended.mark_unchanged();
             let status = self.projections.status().await;
+            let is_busy = |status: &Engine| status.lag_entries > 0 || status.rebuild.is_some();
+            let rests = !status.iter().any(is_busy);
             *locked(&self.seen) = status;
+            let pause = async {
+                tokio::time::sleep(REFRESH).await;
+                // An installation has many ledgers, of which most rest at most times.
+                if rests {
+                    let _ = tokio::time::timeout(RESTING, appended.changed()).await;
+                }
+            };
             tokio::select! {
                 _ = shutdown.changed() => return,
-                () = tokio::time::sleep(REFRESH) => {}
+                () = pause => {}
             }
         }
     }

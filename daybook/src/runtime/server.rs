@@ -2,32 +2,31 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
-use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpServer, web::Data};
 use anyhow::{Context, bail, ensure};
-use daybook_domain::rules::LargeTransactionRule;
-use daybook_http_kit::{HttpKit, IdentityConfig, RouteTable, Secret, Telemetry, app};
+use daybook_http_kit::{HttpKit, IdentityConfig, MetricsAccess, Secret, Telemetry, app};
+use daybook_identity::recorder::Recorder;
+use daybook_identity_api::IdentityState;
+use daybook_ledger::LedgerReader;
+use daybook_ledger::checkpoint::CheckpointRequests;
 use daybook_ledger::sequencer::system_clock;
-use daybook_ledger::writing::store_failed;
-use daybook_ledger::{Ledger, LedgerReader};
-use daybook_projections::Projections;
-use daybook_query_api::{Checkpoints, QueryState, docs};
-use daybook_reactors::{LargeTransactions, Reactors};
+use daybook_query_api::docs;
 use daybook_read_models::ReadDb;
 use daybook_write_api::WriteState;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 use crate::commands::openapi;
 use crate::runtime::discovery::{Announcement, FolderLock, ServerDescription};
-use crate::runtime::outside;
-use crate::runtime::projections::Control;
-use crate::runtime::roles::Roles;
-use crate::runtime::signing::Signing;
+use crate::runtime::http::{Services, route_table};
+use crate::runtime::hub::Hub;
+use crate::runtime::organization::Common;
+use crate::runtime::organizations::Registry;
+use crate::runtime::people::{self, People};
 use crate::runtime::store::{self, Location};
 use crate::runtime::token;
 use crate::settings::{ServerSettings, Settings};
@@ -40,8 +39,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Requests under way have this long at shutdown.
 const DRAIN_SECONDS: u64 = 15;
-/// Projectors and reactors have this long to finish their batch at shutdown.
-const WORKER_PATIENCE: Duration = Duration::from_secs(15);
 /// Requests under way have this long when the store has failed: they are refused at once.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// Connections of one worker.
@@ -51,19 +48,22 @@ const MAX_CONNECTIONS: usize = 10_000;
 pub struct Running {
     /// Where it answers, without a slash at the end.
     pub url: String,
-    /// The ledger, for reading.
+    /// The named ledger, for reading.
     pub reader: LedgerReader,
-    /// Commands, where a role of this process appends.
-    pub writing: Option<WriteState>,
+    /// Commands on it, where this process appends.
+    pub writing: Option<Arc<WriteState>>,
     /// The read tables.
     pub read_tables: ReadDb,
     /// True where the operator's token is in the data folder's file.
     pub token_in_file: bool,
-    /// Signs checkpoints, where this process has the role `write`.
-    pub signing: Option<Signing>,
+    /// Asks for its checkpoints, where this process has the role `write`.
+    pub checkpoints: Option<CheckpointRequests>,
+    /// A one-time link for the owner, where the organisation has none yet. To be shown to whoever started this, once.
+    pub owner_link: Option<String>,
+    registry: Registry,
+    people: People,
     ledger_file: Option<PathBuf>,
-    shutdown: watch::Sender<bool>,
-    workers: JoinSet<()>,
+    failed: watch::Receiver<Option<String>>,
     handle: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
     _announcement: Announcement,
@@ -84,84 +84,39 @@ impl Running {
         let (identity, token_in_file) = identity(settings, server)?;
         let location = Location::of(settings);
         let telemetry = Telemetry::new().context("the metrics cannot be set up")?;
-        let (reader, writing) = open_ledger(settings, &location, server.roles, &telemetry).await?;
-        // A ledger that is not what was signed is refused before anything is made of it.
-        let signing = match &writing {
-            Some((ledger, _)) if server.roles.write => {
-                let interval = server.checkpoint_interval;
-                Some(Signing::start(settings, interval, ledger.clone(), system_clock(), &telemetry).await?)
-            }
-            _ => None,
+        // Whoever answers people records what they do, so every process of a database appends. The embedded store has one
+        // writing process, which is another one where this one has no role that writes.
+        let can_append = server.roles.appends() || location.ledger_file().is_none();
+        let store = if can_append { location.open_for_writing().await } else { location.open_for_reading().await }?;
+        let (failure, failed) = watch::channel(None);
+        let common = Common {
+            settings: Arc::new(settings.clone()),
+            server: Arc::new(server.clone()),
+            hub: Hub::new(store).await.context("the ledgers cannot be followed")?,
+            can_append,
+            vault: people::open_vault(&location, &settings.data, server.identity.master_key.as_ref()).await?,
+            read_tables: location.open_read_tables().await?,
+            recorder: Recorder::new(settings.ledger()),
+            telemetry: telemetry.clone(),
+            clock: system_clock(),
+            failure,
         };
-        let ledger = writing.as_ref().map(|(ledger, _)| ledger.clone());
-        let writing = writing.map(|(_, commands)| commands);
-        let read_tables = location.open_read_tables().await?;
-        let (shutdown, stopping) = watch::channel(false);
-        let mut workers = JoinSet::new();
+        let read_tables = common.read_tables.clone();
+        let registry = Registry::open(common.clone()).await?;
+        registry.observe(&telemetry);
 
-        let mut queries = QueryState::new(read_tables.clone(), reader.clone(), stopping.clone());
-        if let Some(signing) = &signing {
-            queries = queries.with_checkpoints(Checkpoints {
-                requests: Some(signing.requests.clone()),
-                status: Some(signing.status.clone()),
-                interval: server.checkpoint_interval,
-            });
-        }
-        // Whichever process is first makes the tables, so that no query meets a table that is not there.
-        let projections = Projections::new(read_tables.clone(), reader.clone(), daybook_projections::all());
-        projections.prepare().await.context("the read tables cannot be made")?;
-        if server.roles.project {
-            let control = Control::new(projections.clone()).await;
-            workers.spawn(control.clone().watch(stopping.clone()));
-            queries = queries.with_projections(Arc::new(control.clone()));
-            telemetry.observe_projectors(move || control.readings());
-            let stopping = stopping.clone();
-            workers.spawn(async move { projections.run(stopping).await });
-        }
-        if let (true, Some(writing)) = (server.roles.react, &writing) {
-            let reactors = reactors(server, writing, &reader, &read_tables);
-            let stopping = stopping.clone();
-            workers.spawn(async move {
-                if let Err(error) = reactors.run(stopping).await {
-                    tracing::error!(%error, "the reactors have stopped");
-                }
-            });
-        }
-
-        if let (true, Some(ledger)) = (server.roles.react, &ledger) {
-            for schedule in outside::schedules(&server.outside, ledger, &read_tables, &telemetry).await? {
-                workers.spawn(schedule.run(stopping.clone()));
-            }
-        }
-
-        let document = openapi::document();
-        let documentation = docs(&document).context("the API's document cannot be written")?;
-        let kit = HttpKit::new(identity, route_table(server.roles)).with_metrics(telemetry.http());
-        let services = Services {
-            roles: server.roles,
-            commands: writing.clone().map(Data::new),
-            queries: Data::new(queries),
-            telemetry: Data::new(telemetry),
+        let people = People::start(&common, &registry, identity.clone())?;
+        let Listening { url, handle, serving, state } =
+            listen(server, &addresses, identity, &registry, &people, telemetry)?;
+        let (reader, writing, checkpoints) = registry.named(|organization| {
+            let checkpoints = organization.signing.as_ref().map(|signing| signing.requests.clone());
+            (organization.reader.clone(), organization.commands.clone(), checkpoints)
+        })?;
+        let owner_link = match location.ledger_file() {
+            Some(_) => people::owner_link(&state, reader.id()).await?,
+            // Several processes start on one database: they would each show another link.
+            None => None,
         };
-        let http = HttpServer::new(move || {
-            let services = services.clone();
-            app(&kit).configure(documentation.clone()).configure(move |app| services.mount(app))
-        })
-        .workers(server.workers)
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        .max_connections(MAX_CONNECTIONS)
-        .shutdown_timeout(DRAIN_SECONDS)
-        .tcp_nodelay(true)
-        .disable_signals()
-        .bind(addresses.as_slice())
-        .with_context(|| format!("cannot listen on {}", server.listen))?;
-        let address = *http.addrs().first().context("the server listens nowhere")?;
-        let url = reachable_url(address);
-        let running = http.run();
-        let handle = running.handle();
-        let serving = tokio::spawn(running);
         let description = ServerDescription {
             url: url.clone(),
             pid: std::process::id(),
@@ -181,10 +136,12 @@ impl Running {
             writing,
             read_tables,
             token_in_file,
-            signing,
-            ledger_file: location.ledger_file().filter(|_| server.roles.appends()),
-            shutdown,
-            workers,
+            checkpoints,
+            owner_link,
+            registry,
+            people,
+            ledger_file: location.ledger_file().filter(|_| can_append),
+            failed,
             handle,
             serving,
             _announcement: announcement,
@@ -192,12 +149,12 @@ impl Running {
         })
     }
 
-    /// Waits until the server ends by itself, which it only does when it fails: the server, or the ledger's store.
+    /// Waits until the server ends by itself, which it only does when it fails: the server, or the ledgers' store.
     pub async fn ended(&mut self) -> anyhow::Result<()> {
-        let writing = self.reader.writing();
         let store_failed = async {
-            match writing {
-                Some(status) => store_failed(status).await,
+            match self.failed.wait_for(Option::is_some).await.ok().and_then(|why| why.clone()) {
+                Some(why) => why,
+                // Nobody is left who could say so.
                 None => std::future::pending().await,
             }
         };
@@ -210,34 +167,25 @@ impl Running {
             why = store_failed => why,
         };
         // Nothing more is ended in order: that would write to a store which must not be written to.
-        self.shutdown.send_replace(true);
+        self.registry.begin_stop();
         let _ = tokio::time::timeout(FAREWELL, self.handle.stop(true)).await;
         bail!(why)
     }
 
-    /// Takes no more connections, finishes requests under way, then stops projectors and reactors after their batch.
+    /// Takes no more connections, finishes requests under way, records what was read, then ends each organisation.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         tracing::info!("stopping");
         // Live streams have no end of their own: they see this and finish. So do workers, meanwhile.
-        self.shutdown.send_replace(true);
+        self.registry.begin_stop();
         self.handle.stop(true).await;
         if !self.serving.is_finished() {
             self.ended().await?;
         }
-        let all_ended =
-            tokio::time::timeout(WORKER_PATIENCE, async { while self.workers.join_next().await.is_some() {} });
-        if all_ended.await.is_err() {
-            tracing::warn!(
-                "a projector or reactor did not finish its batch in time; it is folded again at the next start"
-            );
-            self.workers.abort_all();
-        }
-        // Nobody writes any more: what was written is covered by one last checkpoint.
-        if let Some(signing) = self.signing.take() {
-            signing.stop().await;
-        }
-        self.read_tables.close().await;
+        self.people.finish_recording().await;
         drop(self.writing.take());
+        self.registry.stop().await;
+        self.people.close().await;
+        self.read_tables.close().await;
         if let Some(file) = self.ledger_file.take()
             && let Err(error) = store::checkpoint(&file).await
         {
@@ -246,6 +194,71 @@ impl Running {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// The HTTP server, answering.
+struct Listening {
+    url: String,
+    handle: ServerHandle,
+    serving: JoinHandle<std::io::Result<()>>,
+    state: Arc<IdentityState>,
+}
+
+/// Takes the port and begins to answer.
+fn listen(
+    server: &ServerSettings,
+    addresses: &[SocketAddr],
+    identity: IdentityConfig,
+    registry: &Registry,
+    people: &People,
+    telemetry: Telemetry,
+) -> anyhow::Result<Listening> {
+    let document = openapi::document();
+    let documentation = docs(&document).context("the API's document cannot be written")?;
+    let kit = HttpKit::new(identity.clone(), route_table(server.roles))
+        .with_authenticator(people.authenticator())
+        .with_access_log(people.access_log())
+        .with_limits(server.web.rate_limits())
+        .with_cors(server.web.cors.clone())
+        .with_trusted_proxies(server.web.trusted_proxies.clone())
+        .with_metrics(telemetry.http());
+    // The address is known when the port is taken, and what is mounted knows the address.
+    let services: Arc<OnceLock<Services>> = Arc::default();
+    let mounted = Arc::clone(&services);
+    let http = HttpServer::new(move || {
+        let services = Arc::clone(&mounted);
+        app(&kit).configure(documentation.clone()).configure(move |app| {
+            if let Some(services) = services.get() {
+                services.mount(app);
+            }
+        })
+    })
+    .workers(server.workers)
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+    .max_connections(MAX_CONNECTIONS)
+    .shutdown_timeout(DRAIN_SECONDS)
+    .tcp_nodelay(true)
+    .disable_signals()
+    .bind(addresses)
+    .with_context(|| format!("cannot listen on {}", server.listen))?;
+    let url = reachable_url(*http.addrs().first().context("the server listens nowhere")?);
+    let state = Arc::new(people.state(registry, identity, &url));
+    let is_open = server.web.metrics_open(&http.addrs());
+    services.get_or_init(|| Services {
+        roles: server.roles,
+        commands: registry.commands(),
+        queries: registry.queries(),
+        identities: registry.identities(),
+        identity: Arc::clone(&state),
+        telemetry,
+        metrics_access: if is_open { MetricsAccess::Open } else { MetricsAccess::Operator },
+    });
+    let running = http.run();
+    let handle = running.handle();
+    let serving = tokio::spawn(running);
+    Ok(Listening { url, handle, serving, state })
 }
 
 fn addresses(listen: &str) -> anyhow::Result<Vec<SocketAddr>> {
@@ -267,11 +280,11 @@ fn reachable_url(address: SocketAddr) -> String {
 
 fn identity(settings: &Settings, server: &ServerSettings) -> anyhow::Result<(IdentityConfig, bool)> {
     let (operator_token, in_file) = match &server.operator_token {
-        Some(token) => (token.clone(), false),
+        Some(token) => (token.expose().to_owned(), false),
         None => (token::ensure_token(&settings.data)?, true),
     };
     let actor_key = match &server.actor_key {
-        Some(key) => key.clone(),
+        Some(key) => key.expose().to_owned(),
         None => token::ensure_actor_key(&settings.data)?,
     };
     let identity =
@@ -279,143 +292,11 @@ fn identity(settings: &Settings, server: &ServerSettings) -> anyhow::Result<(Ide
     Ok((identity, in_file))
 }
 
-async fn open_ledger(
-    settings: &Settings,
-    location: &Location,
-    roles: Roles,
-    telemetry: &Telemetry,
-) -> anyhow::Result<(LedgerReader, Option<(Ledger, WriteState)>)> {
-    if !roles.appends() {
-        // Processes of one database start in any order, so each brings its tables up to date. The embedded store has one
-        // writing process, which is another one then.
-        let store = match location {
-            Location::Embedded(_) => location.open_for_reading().await?,
-            Location::Postgres(_) => location.open_for_writing().await?,
-        };
-        let reader = LedgerReader::open(store, settings.ledger()).await.context("cannot read the ledger")?;
-        return Ok((reader, None));
-    }
-    let store = location.open_for_writing().await?;
-    let clock = system_clock();
-    let ledger = Ledger::open(store, settings.ledger(), Arc::clone(&clock), telemetry.sequencer())
-        .await
-        .with_context(|| format!("cannot open the ledger {}", settings.ledger()))?;
-    Ok((ledger.reader().clone(), Some((ledger.clone(), WriteState::new(ledger, clock)))))
-}
-
-fn reactors(server: &ServerSettings, writing: &WriteState, reader: &LedgerReader, read_tables: &ReadDb) -> Reactors {
-    let rule =
-        LargeTransactionRule { threshold: server.large_transaction_threshold, ..LargeTransactionRule::default() };
-    let large = LargeTransactions::new(rule, writing.transactions.clone(), writing.incidents.clone());
-    Reactors::new(reader.clone(), read_tables.clone(), vec![Box::new(large)])
-}
-
-/// What is mounted into each worker's app.
-#[derive(Clone)]
-struct Services {
-    roles: Roles,
-    commands: Option<Data<WriteState>>,
-    queries: Data<QueryState>,
-    telemetry: Data<Telemetry>,
-}
-
-impl Services {
-    fn mount(&self, app: &mut ServiceConfig) {
-        app.app_data(self.queries.clone()).app_data(self.telemetry.clone());
-        if let Some(commands) = &self.commands {
-            app.app_data(commands.clone());
-        }
-        app.service(web::scope(daybook_http_kit::API_PREFIX).configure(|scope| self.routes(scope)));
-        self.routes(app);
-    }
-
-    fn routes(&self, app: &mut ServiceConfig) {
-        if self.roles.write {
-            daybook_write_api::configure(app);
-        }
-        if self.roles.query {
-            daybook_query_api::configure(app);
-        } else {
-            operational(app);
-        }
-    }
-}
-
-/// What every process answers, whatever it does: its health, its metrics, how far the ledger and its projectors are, and
-/// checkpoints, which a process that only writes is asked for.
-const OPERATIONAL: [&str; 20] = [
-    "/",
-    "/v1/health",
-    "/v1/health/live",
-    "/v1/health/ready",
-    "/v1/metrics",
-    "/v1/ledgers",
-    "/v1/ledgers/{ledger_id}/head",
-    "/v1/ledgers/{ledger_id}/checkpoint",
-    "/v1/ledgers/{ledger_id}/checkpoints",
-    "/v1/ledgers/{ledger_id}/tile/{level}/{index}",
-    "/v1/ledgers/{ledger_id}/tile/entries/{index}",
-    "/v1/ledgers/{ledger_id}/proofs/inclusion",
-    "/v1/ledgers/{ledger_id}/proofs/consistency",
-    "/v1/ledgers/{ledger_id}/proofs/{position}.tlog-proof",
-    "/v1/ledgers/{ledger_id}/keys",
-    "/v1/ledgers/{ledger_id}/bundle",
-    "/v1/ledgers/{ledger_id}/entries",
-    "/v1/ledgers/{ledger_id}/entries/{position}",
-    "/v1/projections",
-    "/v1/projections/{name}/rebuild",
-];
-
-/// Mounts the paths of [`OPERATIONAL`].
-fn operational(app: &mut ServiceConfig) {
-    use daybook_query_api::{health, ledgers, projections};
-    app.route("", web::get().to(health::about))
-        .route("/", web::get().to(health::about))
-        .route("/health", web::get().to(health::health))
-        .route("/health/live", web::get().to(health::live))
-        .route("/health/ready", web::get().to(health::ready))
-        .route("/metrics", web::get().to(health::metrics))
-        .route("/ledgers", web::get().to(ledgers::list))
-        .route("/ledgers/{ledger_id}/head", web::get().to(ledgers::head))
-        .configure(daybook_query_api::configure_proofs)
-        .route("/ledgers/{ledger_id}/entries", web::get().to(ledgers::entries))
-        .route("/ledgers/{ledger_id}/entries/{position}", web::get().to(ledgers::entry))
-        .route("/projections", web::get().to(projections::list))
-        .route("/projections/{name}/rebuild", web::post().to(projections::rebuild));
-}
-
-/// The paths and methods that a process with these roles answers.
-fn route_table(roles: Roles) -> RouteTable {
-    let mut queries = daybook_query_api::openapi();
-    if !roles.query {
-        queries.paths.paths.retain(|path, _| OPERATIONAL.contains(&path.as_str()));
-    }
-    let commands = roles.write.then(daybook_write_api::openapi);
-    RouteTable::new(std::iter::once(&queries).chain(&commands))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
     use super::*;
-
-    #[test]
-    fn process_names_only_the_methods_it_answers() {
-        let writer = route_table("write".parse().unwrap());
-        assert!(writer.methods("/stats/summary").is_empty());
-        assert_eq!(writer.methods("/transactions").into_iter().collect::<Vec<_>>(), ["POST"]);
-        assert!(writer.methods("/v1/health").contains("GET"));
-        assert_eq!(route_table(Roles::default()).methods("/transactions").len(), 2);
-    }
-
-    #[test]
-    fn operational_paths_are_documented() {
-        let documented = daybook_query_api::openapi();
-        for path in OPERATIONAL {
-            assert!(documented.paths.paths.contains_key(path), "{path}");
-        }
-    }
 
     #[test]
     fn url_can_be_used_on_this_machine() {

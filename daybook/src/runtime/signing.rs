@@ -10,7 +10,7 @@ use daybook_ledger::checkpoint::{
 };
 use daybook_ledger::keys::KeyRing;
 use daybook_ledger::sequencer::Clock;
-use daybook_ledger::{Ledger, LedgerReader, LedgerTree};
+use daybook_ledger::{Ledger, LedgerId, LedgerReader, LedgerTree};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -29,7 +29,7 @@ pub fn is_refusal(error: &anyhow::Error) -> bool {
 /// why the ledger is refused, if it is.
 pub async fn remembered(settings: &Settings, reader: &LedgerReader) -> anyhow::Result<Option<(u64, Option<String>)>> {
     let origin = settings.signing.origin_of(reader.id());
-    let memory = CheckpointMemory::new(&settings.signing.keys, reader.id(), &origin);
+    let memory = CheckpointMemory::new(&settings.key_folder(reader.id()), reader.id(), &origin);
     let body = match memory.read() {
         Ok(Some((body, _))) => body,
         Ok(None) => return Ok(None),
@@ -41,10 +41,9 @@ pub async fn remembered(settings: &Settings, reader: &LedgerReader) -> anyhow::R
     Ok(Some((body.size, compared.err().map(|refusal| refusal.to_string()))))
 }
 
-/// The keys of the ledger that `settings` name; made where there are none.
-pub fn key_ring(settings: &Settings, now: i64) -> anyhow::Result<KeyRing> {
-    let options = settings.signing.ring_options(&settings.ledger(), DEFAULT_OVERLAP_DAYS);
-    KeyRing::open(options, now).context("the signing keys cannot be used")
+/// The keys of `ledger`; made where there are none.
+pub fn key_ring(settings: &Settings, ledger: &LedgerId, now: i64) -> anyhow::Result<KeyRing> {
+    KeyRing::open(settings.ring_options(ledger, DEFAULT_OVERLAP_DAYS), now).context("the signing keys cannot be used")
 }
 
 /// Signing, while it runs.
@@ -66,13 +65,14 @@ impl Signing {
         clock: Clock,
         telemetry: &Telemetry,
     ) -> anyhow::Result<Self> {
-        let keys = key_ring(settings, clock())?;
-        let checkpointer = Checkpointer::open(ledger, keys, clock.clone(), telemetry.checkpoints())
+        let id = ledger.id().clone();
+        let keys = key_ring(settings, &id, clock())?;
+        let checkpointer = Checkpointer::open(ledger, keys, clock.clone(), telemetry.checkpoints(&id))
             .await
-            .context("no checkpoint can be signed of this ledger")?;
+            .with_context(|| format!("no checkpoint can be signed of the ledger {id}"))?;
         let (requests, status) = (checkpointer.requests(), checkpointer.status());
         let seen = status.clone();
-        telemetry.observe_checkpoints(move || reading(&seen.borrow(), clock()));
+        telemetry.observe_checkpoints(&id, move || reading(&seen.borrow(), clock()));
         let (stop, stopping) = watch::channel(false);
         let task = tokio::spawn(checkpointer.run(interval, stopping));
         Ok(Self { requests, status, stop, task })

@@ -55,6 +55,14 @@ impl Location {
         }
     }
 
+    /// The file of credentials and keys, on the embedded store.
+    pub fn vault_file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Embedded(folder) => Some(folder.join("vault.db")),
+            Self::Postgres(_) => None,
+        }
+    }
+
     /// For people. Never a password.
     pub fn describe(&self) -> String {
         match self {

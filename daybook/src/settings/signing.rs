@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::ensure;
 use clap::{ArgAction, Args};
 use daybook_ledger::LedgerId;
+use daybook_ledger::checkpoint::CheckpointMemory;
 use daybook_ledger::keys::{KeyRingOptions, SecretPem, SigningKeySource};
 use daybook_ledger::note::is_key_name;
 use serde::Deserialize;
@@ -90,10 +91,18 @@ impl SigningSettings {
         format!("{}/{ledger}", self.origin)
     }
 
+    /// Where the keys of `ledger` and the checkpoint signed last are: a folder of its own, named after it. The ledger that the
+    /// installation names (`is_named`), and one that signed there before, have the folder itself.
+    pub fn folder_of(&self, ledger: &LedgerId, is_named: bool) -> PathBuf {
+        let own = self.keys.join(ledger.as_str());
+        let signed_here = || CheckpointMemory::new(&self.keys, ledger, &self.origin_of(ledger)).path().is_file();
+        if !own.is_dir() && (is_named || signed_here()) { self.keys.clone() } else { own }
+    }
+
     /// What a key ring of `ledger` is opened with.
-    pub fn ring_options(&self, ledger: &LedgerId, overlap_days: u32) -> KeyRingOptions {
+    pub fn ring_options(&self, ledger: &LedgerId, is_named: bool, overlap_days: u32) -> KeyRingOptions {
         KeyRingOptions {
-            folder: self.keys.clone(),
+            folder: self.folder_of(ledger, is_named),
             origin: self.origin_of(ledger),
             source: self.source.clone(),
             ed25519: self.ed25519,
@@ -118,6 +127,20 @@ mod tests {
         assert_eq!(settings.keys, PathBuf::from("/data/keys"));
         assert_eq!(settings.origin_of(&LedgerId::main()), "daybook.local/main");
         assert_eq!((settings.source, settings.ed25519), (SigningKeySource::Folder, false));
+    }
+
+    #[test]
+    fn ledgers_have_folders_of_their_own_but_for_those_that_signed_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SigningOptions { keys: Some(folder.path().to_owned()), ..SigningOptions::default() };
+        let settings = resolve(options, None, SigningOptions::default());
+        let (main, other) = (LedgerId::main(), "other".parse::<LedgerId>().unwrap());
+        assert_eq!(settings.folder_of(&main, true), folder.path());
+        assert_eq!(settings.folder_of(&other, false), folder.path().join("other"));
+        std::fs::write(folder.path().join("last-checkpoint-main.txt"), "").unwrap();
+        assert_eq!(settings.folder_of(&main, false), folder.path(), "another ledger is named now");
+        std::fs::create_dir(folder.path().join("other")).unwrap();
+        assert_eq!(settings.folder_of(&other, true), folder.path().join("other"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::meta::Meta;
 use crate::patch::Patch;
+use crate::personal::PersonalText;
 use crate::text::{IncidentId, InvalidField, Line, Paragraph, Reason, RemarkId};
 use crate::time::Timestamp;
 use crate::vocabulary::vocabulary;
@@ -237,8 +238,8 @@ pub enum IncidentCommand {
     Comment {
         /// The comment's id, unique in the incident.
         comment_id: RemarkId,
-        /// What it says.
-        text: Paragraph,
+        /// What it says; sealed where a person says it.
+        text: PersonalText<Paragraph>,
     },
     /// Change how bad it is. The priority stays.
     ChangeSeverity {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{DetectionMethod, IncidentStatus, IncidentType, Priority, RuleReference, Severity};
 use crate::meta::Meta;
+use crate::personal::PersonalText;
 use crate::text::{IncidentId, Line, Paragraph, Reason, RemarkId};
 use crate::time::Timestamp;
 
@@ -171,8 +172,9 @@ pub struct Escalated {
 pub struct Commented {
     /// The comment's id.
     pub comment_id: RemarkId,
-    /// What it says.
-    pub text: Paragraph,
+    /// What it says: sealed with its author's key where a person wrote it, in clear where a program did. Older entries have
+    /// every comment in clear.
+    pub text: PersonalText<Paragraph>,
 }
 
 /// Payload of `incident.severity_changed`.

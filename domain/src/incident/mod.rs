@@ -25,6 +25,7 @@ pub use event::{
     Reopened, Resolved, SeverityChanged, StatusStep,
 };
 
+use crate::personal::PersonalText;
 use crate::text::{IncidentId, Line, Paragraph, RemarkId};
 
 /// The highest escalation level. An incident starts at 0.
@@ -137,7 +138,11 @@ impl Incident {
         }
     }
 
-    fn comment(&self, comment_id: RemarkId, text: Paragraph) -> Result<Vec<IncidentEvent>, IncidentError> {
+    fn comment(
+        &self,
+        comment_id: RemarkId,
+        text: PersonalText<Paragraph>,
+    ) -> Result<Vec<IncidentEvent>, IncidentError> {
         if self.comment_ids.contains(&comment_id) {
             return Err(IncidentError::CommentExists { comment_id });
         }

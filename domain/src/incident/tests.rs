@@ -9,6 +9,7 @@ use super::IncidentStatus::{Acknowledged, Closed, Investigating, Open as IsOpen,
 use super::*;
 use crate::meta::Meta;
 use crate::patch::Patch;
+use crate::testing::sealed;
 use crate::text::Reason;
 
 fn line(text: &str) -> Line {
@@ -77,7 +78,10 @@ fn escalate(to: Option<&str>) -> IncidentCommand {
 }
 
 fn comment(id: &str) -> IncidentCommand {
-    IncidentCommand::Comment { comment_id: RemarkId::parse("", id).unwrap(), text: paragraph("Noted.") }
+    IncidentCommand::Comment {
+        comment_id: RemarkId::parse("", id).unwrap(),
+        text: PersonalText::Clear(paragraph("Noted.")),
+    }
 }
 
 fn severity(severity: Severity) -> IncidentCommand {
@@ -320,6 +324,15 @@ fn a_comment_is_added_once_and_their_number_is_bounded() {
     let mut past = vec![opening(open())];
     past.extend((0..MAX_COMMENTS).map(|number| comment(&format!("cmt_{number}"))));
     given(past).when(comment("one_more")).then_expect_error(IncidentError::TooManyComments);
+}
+
+#[test]
+fn a_sealed_comment_is_recorded_as_it_is() {
+    let command =
+        IncidentCommand::Comment { comment_id: RemarkId::parse("", "c").unwrap(), text: sealed("usr_1").into() };
+    let events = given(vec![opening(open())]).when(command).inspect_result().unwrap();
+    let written = serde_json::to_value(&events[0]).unwrap();
+    assert_eq!(written["payload"]["text"], json!({"subject": "usr_1", "sealed": crate::testing::SEALED}));
 }
 
 #[test]

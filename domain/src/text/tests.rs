@@ -74,3 +74,20 @@ fn reading_json_checks_again() {
     assert!(serde_json::from_str::<Line>(r#""rates""#).is_ok());
     assert!(serde_json::from_str::<Line>(r#""a\u0000b""#).is_err());
 }
+
+#[test]
+fn a_lenient_line_keeps_what_can_be_kept() {
+    for (text, kept) in
+        [("/v1/incidents", "/v1/incidents"), ("a\0b\nc\u{202e}d\u{2028}e", "abcde"), ("", "-"), (" \t\n", "-")]
+    {
+        assert_eq!(Line::lenient(text).as_str(), kept);
+    }
+    assert_eq!(Line::lenient(&"ä".repeat(300)).as_str().chars().count(), 200);
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_lenient_line_is_a_line(text in ".{0,300}") {
+        proptest::prop_assert!(Line::parse("", Line::lenient(&text).as_str()).is_ok());
+    }
+}

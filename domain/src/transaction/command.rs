@@ -3,6 +3,7 @@
 use crate::meta::Meta;
 use crate::money::{Amount, Currency, Money};
 use crate::patch::Patch;
+use crate::personal::PersonalText;
 use crate::text::{Line, Paragraph, Reason, RemarkId, ShortName, TransactionId};
 use crate::time::Timestamp;
 use crate::vocabulary::vocabulary;
@@ -109,6 +110,6 @@ pub struct TransactionChanges {
 pub struct AddNote {
     /// The note's id, unique in the transaction.
     pub note_id: RemarkId,
-    /// What it says.
-    pub text: Paragraph,
+    /// What it says; sealed where a person says it.
+    pub text: PersonalText<Paragraph>,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::command::TransactionStatus;
 use crate::meta::Meta;
 use crate::money::{Amount, Currency, Money};
+use crate::personal::PersonalText;
 use crate::text::{Line, Paragraph, Reason, RemarkId, ShortName, TransactionId};
 use crate::time::Timestamp;
 use crate::vocabulary::vocabulary;
@@ -157,8 +158,9 @@ impl TransactionChange {
 pub struct NoteAdded {
     /// The note's id.
     pub note_id: RemarkId,
-    /// What it says.
-    pub text: Paragraph,
+    /// What it says: sealed with its author's key where a person wrote it, in clear where a program did. Older entries have
+    /// every note in clear.
+    pub text: PersonalText<Paragraph>,
 }
 
 impl TransactionEvent {

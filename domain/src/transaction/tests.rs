@@ -9,6 +9,8 @@ use super::*;
 use crate::meta::Meta;
 use crate::money::{Amount, Currency, Money};
 use crate::patch::Patch;
+use crate::personal::PersonalText;
+use crate::testing::sealed;
 use crate::text::{Line, Paragraph, Reason, ShortName};
 use crate::time::Timestamp;
 
@@ -54,7 +56,7 @@ fn correct(changes: TransactionChanges) -> TransactionCommand {
 fn note(id: &str) -> TransactionCommand {
     TransactionCommand::AddNote(AddNote {
         note_id: RemarkId::parse("", id).unwrap(),
-        text: Paragraph::parse("", "Confirmed.").unwrap(),
+        text: PersonalText::Clear(Paragraph::parse("", "Confirmed.").unwrap()),
     })
 }
 
@@ -272,6 +274,15 @@ fn a_note_is_added_once() {
     assert!(matches!(&events[1], TransactionEvent::NoteAdded(added) if added.note_id.as_str() == "note_1"));
     let refusal = TestFramework::<Transaction>::with(()).given(events).when(note("note_1")).inspect_result();
     assert_eq!(refusal.unwrap_err().code(), "transaction.note_exists");
+}
+
+#[test]
+fn the_text_of_a_note_is_recorded_as_it_came_sealed_or_in_clear() {
+    let closed = AddNote { note_id: RemarkId::parse("", "note_2").unwrap(), text: sealed("usr_1").into() };
+    let events = history(vec![command(record()), note("note_1"), TransactionCommand::AddNote(closed)]);
+    let text = |event: &TransactionEvent| serde_json::to_value(event).unwrap()["payload"]["text"].clone();
+    assert_eq!(text(&events[1]), json!("Confirmed."));
+    assert_eq!(text(&events[2]), json!({"subject": "usr_1", "sealed": crate::testing::SEALED}));
 }
 
 #[test]

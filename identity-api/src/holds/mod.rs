@@ -1,11 +1,33 @@
-//! Legal holds.
+//! Legal holds: what must not be erased while a matter is open.
 
-use actix_web::web::ServiceConfig;
+mod body;
+mod handlers;
+mod view;
+
+use actix_web::web::{self, ServiceConfig};
+use tokio::sync::Mutex;
 use utoipa::OpenApi;
+
+/// Where legal holds are.
+pub(crate) const COLLECTION: &str = "/legal-holds";
+
+/// Held while a hold is placed or widened, and from the question which holds stand in the way of an erasure until it is
+/// performed: what is being erased cannot be put under a hold, and what is being put under a hold cannot be erased.
+pub(crate) static CUSTODY: Mutex<()> = Mutex::const_new(());
 
 /// The operations of this module.
 #[derive(OpenApi)]
-#[openapi(paths())]
+#[openapi(
+    paths(handlers::list, handlers::get, handlers::place, handlers::extend, handlers::release),
+    tags((name = "legal holds", description = "What must not be erased while a matter is open."))
+)]
 pub(crate) struct Api;
 
-pub(crate) fn configure(_services: &mut ServiceConfig) {}
+pub(crate) fn configure(services: &mut ServiceConfig) {
+    services
+        .route("/legal-holds", web::get().to(handlers::list))
+        .route("/legal-holds", web::post().to(handlers::place))
+        .route("/legal-holds/{id}", web::get().to(handlers::get))
+        .route("/legal-holds/{id}/extend", web::post().to(handlers::extend))
+        .route("/legal-holds/{id}/release", web::post().to(handlers::release));
+}

@@ -1,7 +1,8 @@
 //! `incidents`: rows, timelines and filters.
 
 use daybook_read_models::PageRequest;
-use daybook_read_models::incidents::{self, IncidentFilter};
+use daybook_read_models::free_text::{FreeText, SealedValue};
+use daybook_read_models::incidents::{self, IncidentFilter, TimelineRow};
 use serde_json::json;
 
 use crate::support::{World, on_every_store, opened};
@@ -9,6 +10,14 @@ use crate::support::{World, on_every_store, opened};
 on_every_store! {
     an_incident_follows_its_events_and_its_timeline_tells_them
     incidents_are_found_by_what_they_are_now
+    a_sealed_comment_stays_sealed_in_the_timeline
+}
+
+/// 40 bytes: a nonce and the tag of an empty text.
+const SEALED: &str = "dbs1.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXAAECAwQFBgcICQoLDA0ODw";
+
+fn comment(step: &TimelineRow) -> Option<&str> {
+    step.comment.as_ref().and_then(FreeText::clear)
 }
 
 async fn an_incident_follows_its_events_and_its_timeline_tells_them(world: World) {
@@ -63,9 +72,7 @@ async fn an_incident_follows_its_events_and_its_timeline_tells_them(world: World
     assert_eq!(total, 12);
     let told: Vec<_> = timeline
         .iter()
-        .map(|step| {
-            (step.event_type.as_str(), step.old_value.as_deref(), step.new_value.as_deref(), step.comment.as_deref())
-        })
+        .map(|step| (step.event_type.as_str(), step.old_value.as_deref(), step.new_value.as_deref(), comment(step)))
         .collect();
     assert_eq!(
         told,
@@ -135,4 +142,22 @@ async fn incidents_are_found_by_what_they_are_now(world: World) {
         assert_eq!(ids, found, "{filter:?}");
         assert_eq!(page.total, Some(u64::try_from(found.len()).unwrap()));
     }
+}
+
+async fn a_sealed_comment_stays_sealed_in_the_timeline(world: World) {
+    let value = json!({"subject": "usr_1", "sealed": SEALED});
+    let steps = [
+        ("opened", opened("inc_1", "Order stuck", "high")),
+        ("commented", json!({"comment_id": "cmt_1", "text": value})),
+        // Somebody's words, whatever they look like.
+        ("commented", json!({"comment_id": "cmt_2", "text": value.to_string()})),
+    ];
+    world.append("incident", "inc_1", &steps).await;
+    world.projections().catch_up().await.unwrap();
+    let (timeline, _) = incidents::timeline(&world.db, "main", "inc_1", 1, 200).await.unwrap();
+    let sealed = FreeText::Sealed(SealedValue { subject: "usr_1".to_owned(), sealed: SEALED.to_owned() });
+    assert_eq!(timeline[0].comment, Some(sealed));
+    assert_eq!(timeline[1].comment, Some(FreeText::Clear(value.to_string())));
+    assert_eq!(incidents::get(&world.db, "main", "inc_1").await.unwrap().unwrap().comment_count, 2);
+    world.assert_folding_anew_gives_the_same().await;
 }

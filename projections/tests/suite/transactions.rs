@@ -1,7 +1,7 @@
 //! `transactions`: rows, changes, filters and pages.
 
-use daybook_read_models::PageRequest;
 use daybook_read_models::transactions::{self, TransactionFilter};
+use daybook_read_models::{FreeText, PageRequest};
 use serde_json::{Value, json};
 
 use crate::support::{MORNING, World, on_every_store, recorded};
@@ -65,7 +65,7 @@ async fn a_transaction_shows_what_it_is_now_and_what_was_changed(world: World) {
     );
     assert_eq!(told[5..], [(2, 0, "note", None), (3, 0, "status_change", Some("status"))]);
     assert_eq!((changes[1].old_value.as_deref(), changes[1].new_value.as_deref()), (Some("ACC-7"), None));
-    assert_eq!(changes[5].reason.as_deref(), Some("Confirmed.\nBy telephone."));
+    assert_eq!(changes[5].reason, Some(FreeText::Clear("Confirmed.\nBy telephone.".to_owned())));
     assert_eq!((changes[6].actor_kind.as_str(), changes[6].actor_id.as_str()), ("human", "usr_1"));
     let (rest, total) = transactions::changes(&world.db, "main", "T-1", 6, 1).await.unwrap();
     assert_eq!((rest.len(), rest[0].kind.as_str(), total), (1, "status_change", 7));

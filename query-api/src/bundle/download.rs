@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING};
 use actix_web::{HttpResponse, web};
 use daybook_http_kit::permission::LedgerRead;
-use daybook_http_kit::{Allowed, Problem, Query};
+use daybook_http_kit::{Allowed, Problem, Query, Scoped};
 use daybook_ledger::checkpoint::CheckpointError;
 use daybook_ledger::{LedgerReader, StreamKey};
 use futures::TryStreamExt;
@@ -50,7 +50,7 @@ pub async fn download(
     _: Allowed<LedgerRead>,
     ledger_id: web::Path<String>,
     Query(parameters): Query<BundleParameters>,
-    state: web::Data<QueryState>,
+    state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let reader = named(&state, &ledger_id)?;
     let interval = state.checkpoints.interval;

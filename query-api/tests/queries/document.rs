@@ -132,7 +132,6 @@ async fn answers_have_no_field_that_the_document_does_not_name() {
         ("/v1/ledgers/main/streams/transaction/TX-1", "/v1/ledgers/{ledger_id}/streams/{stream_type}/{stream_id}"),
         ("/v1/projections", "/v1/projections"),
         ("/v1/health/ready", "/v1/health/ready"),
-        ("/v1/auth/me/permissions", "/v1/auth/me/permissions"),
         ("/v1", "/"),
     ] {
         let answer = world.get(path).await.json();

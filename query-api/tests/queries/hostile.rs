@@ -37,8 +37,6 @@ async fn unknown_parameter_is_named_where_there_are_none() {
         "/v1/ledgers/main/entries/0",
         "/v1/ledgers/main/streams/transaction/TX-1",
         "/v1/projections",
-        "/v1/auth/roles",
-        "/v1/auth/me/permissions",
     ] {
         let answer = world.get(&format!("{path}?colour=red")).await;
         assert_eq!(answer.status, 400, "{path}: {}", answer.text());
@@ -175,7 +173,7 @@ async fn far_cursors_and_positions_are_empty_and_not_errors() {
 }
 
 #[actix_web::test]
-async fn credentials_are_needed_everywhere_but_for_health_and_roles() {
+async fn credentials_are_needed_everywhere_but_for_health() {
     let world = World::new().await;
     let document = serde_json::to_value(daybook_query_api::openapi()).unwrap();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -2,6 +2,7 @@
 
 use daybook_domain::IncidentCommand;
 use daybook_domain::incident::Severity;
+use daybook_domain::personal::PersonalText;
 use daybook_domain::text::{Line, Paragraph, Reason, RemarkId};
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ async fn three() -> World {
     world.on_incident("inc_c", IncidentCommand::Assign { assignee: Some(Line::parse("", "usr_2").unwrap()) }).await;
     let comment = IncidentCommand::Comment {
         comment_id: RemarkId::parse("", "c1").unwrap(),
-        text: Paragraph::parse("", "looking").unwrap(),
+        text: PersonalText::Clear(Paragraph::parse("", "looking").unwrap()),
     };
     world.on_incident("inc_c", comment).await;
     world.catch_up().await;

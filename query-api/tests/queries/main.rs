@@ -10,6 +10,7 @@
 mod audit;
 mod bundles;
 mod checkpoints;
+mod departments;
 mod document;
 mod figures;
 mod hostile;
@@ -17,6 +18,8 @@ mod incidents;
 mod ledger;
 mod live;
 mod operations;
+mod organizations;
+mod personal;
 mod proofs;
 mod tiles;
 mod transactions;

@@ -1,5 +1,6 @@
 //! Lists of transactions, single transactions, and reading one's own writes.
 
+use daybook_domain::personal::PersonalText;
 use daybook_domain::text::{Paragraph, Reason, RemarkId};
 use daybook_domain::transaction::{AddNote, ChangeStatus, Correct, TransactionChanges, TransactionStatus};
 use daybook_domain::{Amount, TransactionCommand};
@@ -97,7 +98,8 @@ async fn detail_has_corrections_notes_history_and_a_tag() {
     world
         .on_transaction("TX/1 ü", TransactionCommand::Correct(Box::new(Correct { changes, reason: reason.clone() })))
         .await;
-    let note = AddNote { note_id: RemarkId::parse("", "n1").unwrap(), text: Paragraph::parse("", "called").unwrap() };
+    let text = PersonalText::Clear(Paragraph::parse("", "called").unwrap());
+    let note = AddNote { note_id: RemarkId::parse("", "n1").unwrap(), text };
     world.on_transaction("TX/1 ü", TransactionCommand::AddNote(note)).await;
     let change = ChangeStatus { to: TransactionStatus::Completed, reason: None };
     world.on_transaction("TX/1 ü", TransactionCommand::ChangeStatus(change)).await;

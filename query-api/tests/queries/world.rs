@@ -12,7 +12,7 @@ use daybook_domain::incident::{DetectionMethod, IncidentType, Open, Severity};
 use daybook_domain::text::{IncidentId, Line, ShortName, TransactionId};
 use daybook_domain::transaction::{Record, TransactionStatus};
 use daybook_domain::{Incident, IncidentCommand, Meta, Money, Timestamp, Transaction, TransactionCommand};
-use daybook_http_kit::{HttpKit, IdentityConfig, RouteTable, Telemetry, app};
+use daybook_http_kit::{HttpKit, IdentityConfig, MetricsAccess, Organizations, RouteTable, Telemetry, app};
 use daybook_ledger::checkpoint::Checkpointer;
 use daybook_ledger::commands::{CommandContext, Commands};
 use daybook_ledger::cqrs::StreamPolicy;
@@ -51,6 +51,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    pub async fn of(answer: ServiceResponse<BoxBody>) -> Self {
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let body = actix_web::body::to_bytes(answer.into_body()).await.expect("a whole body").to_vec();
+        Self { status, headers, body }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
@@ -66,11 +72,16 @@ impl Answer {
 
 impl World {
     pub async fn new() -> Self {
+        Self::of(LedgerId::main()).await
+    }
+
+    /// The world of one organisation.
+    pub async fn of(id: LedgerId) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(folder.path().join("ledger.db")).unwrap());
         let time = Arc::new(AtomicI64::new(STARTED_US));
         let clock = Arc::new(move || time.fetch_add(1_000_000, Ordering::SeqCst));
-        let ledger = Ledger::open(store, LedgerId::main(), clock, Arc::new(Unobserved)).await.unwrap();
+        let ledger = Ledger::open(store, id, clock, Arc::new(Unobserved)).await.unwrap();
         let db = ReadDb::open_sqlite(folder.path().join("read.db")).await.unwrap();
         let projections = Projections::new(db.clone(), ledger.reader().clone(), daybook_projections::all());
         projections.catch_up().await.unwrap();
@@ -198,19 +209,30 @@ impl World {
     }
 
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let answer = self.call(method, path, headers).await;
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body = actix_web::body::to_bytes(answer.into_body()).await.expect("a whole body").to_vec();
-        Answer { status, headers, body }
+        Answer::of(self.call(method, path, headers).await).await
     }
 
     /// The answer with its body still to come, from the app as the program mounts it.
     pub async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> ServiceResponse<BoxBody> {
+        let kit = HttpKit::new(IdentityConfig::new(None, true), RouteTable::default());
+        let organizations = Organizations::single(LedgerId::main(), self.state.clone());
+        Self::call_in(kit, organizations, method, path, headers).await
+    }
+
+    /// The same with several organisations, or with other callers.
+    pub async fn call_in(
+        mut kit: HttpKit,
+        organizations: Organizations<QueryState>,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> ServiceResponse<BoxBody> {
         let document = daybook_query_api::openapi();
-        let kit = HttpKit::new(IdentityConfig::new(None, true), RouteTable::new([&document]));
+        kit.routes = RouteTable::new([&document]);
         let app = app(&kit)
-            .app_data(web::Data::new(self.state.clone()))
+            .app_data(web::Data::new(organizations))
             .app_data(web::Data::new(Telemetry::new().unwrap()))
+            .app_data(web::Data::new(MetricsAccess::Open))
             .service(web::scope("/v1").configure(daybook_query_api::configure))
             .configure(daybook_query_api::docs(&document).unwrap())
             .configure(daybook_query_api::configure);

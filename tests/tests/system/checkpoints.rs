@@ -22,7 +22,7 @@ async fn checkpoint_of(store: &Store) -> Value {
 }
 
 fn metric(text: &str, name: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("{ledger=\"main\"} ")?.parse().ok())
 }
 
 both_stores!(what_was_written_is_signed_within_the_interval_and_at_the_end);

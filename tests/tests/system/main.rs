@@ -11,6 +11,7 @@
 mod anchors;
 mod architecture;
 mod attacks;
+mod authorisation;
 mod batch;
 mod checkpoints;
 mod concurrency;
@@ -19,6 +20,7 @@ mod embedded;
 mod faults;
 mod hostile;
 mod hostile_values;
+mod identity;
 mod imports;
 mod load_test;
 mod postgres_roles;

@@ -279,21 +279,19 @@ pub struct CommentParameters {
     pub comment: Option<String>,
 }
 
-/// The command of the two together. `id` stands in for a missing comment id.
+/// The comment's id and what it says, of the two together. `id` stands in for a missing comment id.
 pub(crate) fn comment(
     body: CommentBody,
     parameters: &CommentParameters,
     id: String,
-) -> Result<IncidentCommand, Problem> {
+) -> Result<(RemarkId, Paragraph), Problem> {
     let comment = either("comment", Patch::from(body.comment), parameters.comment.clone())?;
     let Patch::Set(comment) = comment else {
         return Err(Problem::invalid("/comment", "is required, in the body or in the query"));
     };
     let parsed = || {
-        Ok(IncidentCommand::Comment {
-            comment_id: RemarkId::parse("/comment_id", body.comment_id.unwrap_or(id))?,
-            text: Paragraph::parse("/comment", comment)?,
-        })
+        let comment_id = RemarkId::parse("/comment_id", body.comment_id.unwrap_or(id))?;
+        Ok((comment_id, Paragraph::parse("/comment", comment)?))
     };
     parsed().map_err(crate::problems::invalid)
 }

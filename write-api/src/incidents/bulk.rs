@@ -6,20 +6,21 @@
 
 use std::collections::HashSet;
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use daybook_domain::Incident;
 use daybook_domain::incident::{IncidentCommand, IncidentError, IncidentStatus};
 use daybook_domain::text::{Line, Paragraph, Reason};
 use daybook_http_kit::idempotency::IDEMPOTENCY_REPLAYED;
 use daybook_http_kit::openapi::BulkHeaders;
 use daybook_http_kit::permission::IncidentWrite;
-use daybook_http_kit::{Allowed, Body, CommandRequest, NoQuery, Problem, position::POSITION};
+use daybook_http_kit::{AllowedWithin, Body, CommandRequest, NoQuery, Problem, Scoped, position::POSITION};
 use daybook_ledger::commands::{CommandContext, CommandError, CommandResult};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::TextOrNumber;
+use super::reach;
 use crate::answer::ReceiptView;
 use crate::problems::{DomainProblem, invalid, refusal};
 use crate::state::WriteState;
@@ -87,10 +88,10 @@ pub struct BulkResult {
     responses((status = 200, description = "One result an incident.", body = BulkAnswer), BulkProblems)
 )]
 pub async fn resolve(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     body: Body<BulkBody>,
 ) -> Result<HttpResponse, Problem> {
     let resolution = Paragraph::parse_optional("/reason", body.value.reason).map_err(invalid)?;
@@ -108,10 +109,10 @@ pub async fn resolve(
     responses((status = 200, description = "One result an incident.", body = BulkAnswer), BulkProblems)
 )]
 pub async fn escalate(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     body: Body<BulkBody>,
 ) -> Result<HttpResponse, Problem> {
     let reason = Reason::parse_optional("/reason", body.value.reason).map_err(invalid)?;
@@ -127,10 +128,10 @@ pub async fn escalate(
     responses((status = 200, description = "One result an incident.", body = BulkAnswer), BulkProblems)
 )]
 pub async fn assign(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     body: Body<BulkAssignBody>,
 ) -> Result<HttpResponse, Problem> {
     let assignee = Line::parse("/assigned_to", body.value.assigned_to.into_text()).map_err(invalid)?;
@@ -146,10 +147,10 @@ pub async fn assign(
     responses((status = 200, description = "One result an incident.", body = BulkAnswer), BulkProblems)
 )]
 pub async fn triage(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     body: Body<BulkBody>,
 ) -> Result<HttpResponse, Problem> {
     let note = Reason::parse_optional("/reason", body.value.reason).map_err(invalid)?;
@@ -163,7 +164,7 @@ pub(crate) struct BulkProblems;
 
 impl utoipa::IntoResponses for BulkProblems {
     fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
-        daybook_http_kit::openapi::problems(&[400, 401, 403, 408, 413, 415, 422, 503])
+        daybook_http_kit::openapi::problems(&[400, 401, 403, 408, 413, 415, 422, 429, 503])
     }
 }
 
@@ -174,7 +175,7 @@ struct Step {
 }
 
 struct Bulk<'a> {
-    caller: &'a Allowed<IncidentWrite>,
+    caller: &'a AllowedWithin<IncidentWrite>,
     request: &'a CommandRequest,
     state: &'a WriteState,
     body: &'a [u8],
@@ -191,7 +192,12 @@ impl Bulk<'_> {
         let mut seen = HashSet::new();
         let mut commands = Vec::with_capacity(ids.len());
         let mut skipped = HashSet::new();
+        let mut out_of_reach = HashSet::new();
         for (index, id) in ids.iter().enumerate() {
+            if reach::is_out_of_reach(self.caller.scope(), self.state, id).await? {
+                out_of_reach.insert(index);
+                continue;
+            }
             let context = self.context(index);
             // A repeat of this very request is not skipped: its first answer is given again.
             let skip = !known.contains(&index) && self.is_escalated_already(id, step).await?;
@@ -206,7 +212,13 @@ impl Bulk<'_> {
         let mut outcomes = outcomes.into_iter();
         let mut results = Vec::with_capacity(ids.len());
         for (index, id) in ids.into_iter().enumerate() {
-            let outcome = if skipped.contains(&index) { None } else { outcomes.next() };
+            let outcome = if out_of_reach.contains(&index) {
+                Some(Err(CommandError::Refused(IncidentError::NotFound)))
+            } else if skipped.contains(&index) {
+                None
+            } else {
+                outcomes.next()
+            };
             results.push(result(id, step, outcome)?);
         }
         let last = results.iter().filter_map(|result| result.receipt.as_ref()).map(|receipt| receipt.position).max();

@@ -4,11 +4,12 @@ use actix_web::{HttpResponse, web};
 use daybook_domain::incident::IncidentError;
 use daybook_http_kit::openapi::{CommandHeaders, CommandProblems};
 use daybook_http_kit::permission::IncidentWrite;
-use daybook_http_kit::{Allowed, Body, CommandRequest, NoQuery, Problem};
+use daybook_http_kit::{AllowedWithin, Body, CommandRequest, NoQuery, Problem, Scoped};
 use daybook_ledger::commands::CommandError;
 
 use super::COLLECTION;
 use super::body::PatchStatusBody;
+use super::reach;
 use super::view::IncidentAnswer;
 use crate::answer::respond;
 use crate::problems::{invalid, refusal};
@@ -24,16 +25,17 @@ use crate::state::WriteState;
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
 pub async fn patch_status(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     body: Body<PatchStatusBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let notes = body.value.notes.clone();
     let (target, command) = body.value.command().map_err(invalid)?;
+    reach::check(&caller, &state, &id, &command).await?;
     let outcome = match state.incidents.execute(&id, command, context).await {
         Err(CommandError::Refused(IncidentError::StatusTransition { from, to })) if Some(from) == target => {
             let current = state.incidents.load(&id).await.map_err(refusal)?;

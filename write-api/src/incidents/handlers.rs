@@ -4,7 +4,8 @@ use actix_web::{HttpResponse, web};
 use daybook_domain::incident::IncidentCommand;
 use daybook_http_kit::openapi::{CommandHeaders, CommandProblems, CreateProblems};
 use daybook_http_kit::permission::IncidentWrite;
-use daybook_http_kit::{Allowed, Body, CommandRequest, NoQuery, OptionalBody, Problem, Query, new_id};
+use daybook_http_kit::sealer::INCIDENT_COMMENT;
+use daybook_http_kit::{AllowedWithin, Body, CommandRequest, NoQuery, OptionalBody, Problem, Query, Scoped, new_id};
 use daybook_ledger::commands::CommandContext;
 
 use super::COLLECTION;
@@ -12,8 +13,10 @@ use super::body::{
     self, AssignBody, AssignParameters, CommentBody, CommentParameters, DetailsBody, EscalateBody, EscalateParameters,
     NoteBody, OpenBody, PriorityBody, ReasonBody, ReopenParameters, ResolveBody, ResolveParameters, SeverityBody,
 };
+use super::reach;
 use super::view::IncidentAnswer;
 use crate::answer::respond;
+use crate::personal;
 use crate::problems::{invalid, refusal};
 use crate::state::{TRIES, WriteState};
 
@@ -31,14 +34,15 @@ use crate::state::{TRIES, WriteState};
     )
 )]
 pub async fn open(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     body: Body<OpenBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let open = body.value.command(new_id("inc", &context))?;
+    reach::check_open(&caller, &state, &open).await?;
     let id = open.incident_id.to_string();
     let command = IncidentCommand::Open(Box::new(open));
     let outcome = state.incidents.execute_with_retry(&id, command, context, TRIES).await.map_err(refusal)?;
@@ -53,16 +57,16 @@ pub async fn open(
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
 pub async fn acknowledge(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     body: OptionalBody<NoteBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let command = IncidentCommand::Acknowledge { note: body.value.note().map_err(invalid)? };
-    carry_out(&state, &id, command, context, "Incident acknowledged").await
+    carry_out(&caller, &state, &id, command, context, "Incident acknowledged").await
 }
 
 /// Start to investigate an incident
@@ -73,16 +77,16 @@ pub async fn acknowledge(
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
 pub async fn investigate(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     body: OptionalBody<NoteBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let command = IncidentCommand::Investigate { note: body.value.note().map_err(invalid)? };
-    carry_out(&state, &id, command, context, "Investigation started").await
+    carry_out(&caller, &state, &id, command, context, "Investigation started").await
 }
 
 /// Resolve an incident
@@ -95,16 +99,16 @@ pub async fn investigate(
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
 pub async fn resolve(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     parameters: Query<ResolveParameters>,
     body: OptionalBody<ResolveBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let command = body::resolve(body.value, &parameters)?;
-    carry_out(&state, &id, command, context, "Incident resolved").await
+    carry_out(&caller, &state, &id, command, context, "Incident resolved").await
 }
 
 /// Close a resolved incident
@@ -115,16 +119,16 @@ pub async fn resolve(
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
 pub async fn close(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     body: OptionalBody<NoteBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let command = IncidentCommand::Close { note: body.value.note().map_err(invalid)? };
-    carry_out(&state, &id, command, context, "Incident closed").await
+    carry_out(&caller, &state, &id, command, context, "Incident closed").await
 }
 
 /// Reopen an incident
@@ -137,16 +141,16 @@ pub async fn close(
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
 pub async fn reopen(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     parameters: Query<ReopenParameters>,
     body: OptionalBody<ReasonBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let command = body::reopen(body.value, &parameters)?;
-    carry_out(&state, &id, command, context, "Incident reopened").await
+    carry_out(&caller, &state, &id, command, context, "Incident reopened").await
 }
 
 /// Assign an incident
@@ -159,16 +163,16 @@ pub async fn reopen(
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
 pub async fn assign(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     parameters: Query<AssignParameters>,
     body: OptionalBody<AssignBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let command = body::assign(body.value, &parameters)?;
-    carry_out(&state, &id, command, context, "Incident assigned").await
+    carry_out(&caller, &state, &id, command, context, "Incident assigned").await
 }
 
 /// Escalate an incident
@@ -182,21 +186,22 @@ pub async fn assign(
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
 pub async fn escalate(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     parameters: Query<EscalateParameters>,
     body: OptionalBody<EscalateBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let command = body::escalate(body.value, &parameters)?;
-    carry_out(&state, &id, command, context, "Incident escalated").await
+    carry_out(&caller, &state, &id, command, context, "Incident escalated").await
 }
 
 /// Comment on an incident
 ///
-/// `comment` is taken from the body or the query; both and different is 400.
+/// `comment` is taken from the body or the query; both and different is 400. What a person writes is recorded sealed with
+/// that person's key.
 #[utoipa::path(
     post, path = "/v1/incidents/{id}/comment", tag = "incidents", operation_id = "comment_on_incident",
     params(("id" = String, Path, description = "The incident's id."), CommentParameters, CommandHeaders),
@@ -204,15 +209,18 @@ pub async fn escalate(
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
 pub async fn comment(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     parameters: Query<CommentParameters>,
     body: OptionalBody<CommentBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
-    let command = body::comment(body.value, &parameters, new_id("cmt", &context))?;
+    let (comment_id, text) = body::comment(body.value, &parameters, new_id("cmt", &context))?;
+    let text = personal::as_recorded(&caller, &state, INCIDENT_COMMENT, text).await?;
+    let command = IncidentCommand::Comment { comment_id, text };
+    reach::check(&caller, &state, &id, &command).await?;
     // Comments do not depend on what else happens to the incident.
     let outcome = state.incidents.execute_with_retry(&id, command, context, TRIES).await.map_err(refusal)?;
     Ok(respond(&outcome, COLLECTION, &IncidentAnswer::of(&outcome, "Comment added")))
@@ -228,16 +236,16 @@ pub async fn comment(
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
 pub async fn change_severity(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     body: Body<SeverityBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let command = body.value.command().map_err(invalid)?;
-    carry_out(&state, &id, command, context, "Severity changed").await
+    carry_out(&caller, &state, &id, command, context, "Severity changed").await
 }
 
 /// Change an incident's priority
@@ -248,16 +256,16 @@ pub async fn change_severity(
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
 pub async fn change_priority(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     body: Body<PriorityBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let command = body.value.command().map_err(invalid)?;
-    carry_out(&state, &id, command, context, "Priority changed").await
+    carry_out(&caller, &state, &id, command, context, "Priority changed").await
 }
 
 /// Change what is known about an incident
@@ -270,25 +278,27 @@ pub async fn change_priority(
     responses((status = 200, description = "Done.", body = IncidentAnswer), CommandProblems)
 )]
 pub async fn update_details(
-    caller: Allowed<IncidentWrite>,
+    caller: AllowedWithin<IncidentWrite>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     body: Body<DetailsBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let command = body.value.command()?;
-    carry_out(&state, &id, command, context, "Details changed").await
+    carry_out(&caller, &state, &id, command, context, "Details changed").await
 }
 
 async fn carry_out(
+    caller: &AllowedWithin<IncidentWrite>,
     state: &WriteState,
     id: &str,
     command: IncidentCommand,
     context: CommandContext,
     detail: &'static str,
 ) -> Result<HttpResponse, Problem> {
+    reach::check(caller, state, id, &command).await?;
     let outcome = state.incidents.execute(id, command, context).await.map_err(refusal)?;
     Ok(respond(&outcome, COLLECTION, &IncidentAnswer::of(&outcome, detail)))
 }

@@ -4,6 +4,7 @@ mod body;
 pub mod bulk;
 pub mod compatible;
 pub mod handlers;
+mod reach;
 mod view;
 
 use actix_web::web::{self, ServiceConfig};

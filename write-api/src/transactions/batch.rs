@@ -14,7 +14,7 @@ use daybook_domain::transaction::{Record, TransactionCommand};
 use daybook_http_kit::command_error::IDEMPOTENCY_MISMATCH;
 use daybook_http_kit::openapi::BulkHeaders;
 use daybook_http_kit::permission::TransactionCreate;
-use daybook_http_kit::{Allowed, CommandRequest, FieldError, NoQuery, Principal, Problem, json, new_id};
+use daybook_http_kit::{Allowed, CommandRequest, FieldError, NoQuery, Principal, Problem, Scoped, json, new_id};
 use daybook_ledger::commands::{CommandContext, CommandError, CommandResult, Commands, Outcome};
 use daybook_ledger::store::StoreError;
 use futures::{StreamExt, TryStreamExt};
@@ -134,6 +134,8 @@ impl From<Problem> for ItemProblem {
             content_type = "application/problem+json"),
         (status = 415, description = "Neither NDJSON nor a JSON array.", body = Problem,
             content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests.", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub async fn record_batch(
@@ -141,7 +143,7 @@ pub async fn record_batch(
     command: CommandRequest,
     _: NoQuery,
     request: HttpRequest,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     command.refuse_if_match()?;
@@ -155,7 +157,7 @@ pub async fn record_batch(
     };
     let (answers, waiting) = mpsc::channel(WAITING_CHUNKS);
     let batch = Batch {
-        state: state.get_ref().clone(),
+        state: WriteState::clone(&state),
         principal: caller.principal().clone(),
         command: command.clone(),
         answers,

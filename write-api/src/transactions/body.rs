@@ -4,7 +4,7 @@ use daybook_domain::meta::Meta;
 use daybook_domain::money::{Amount, Currency, Money};
 use daybook_domain::text::{Line, Paragraph, Reason, RemarkId, ShortName, TransactionId};
 use daybook_domain::transaction::{
-    AddNote, ChangeStatus, Correct, Record, TransactionChanges, TransactionCommand, TransactionStatus,
+    ChangeStatus, Correct, Record, TransactionChanges, TransactionCommand, TransactionStatus,
 };
 use daybook_domain::{InvalidField, Patch, Timestamp};
 use daybook_http_kit::{ExactNumber, Problem};
@@ -192,11 +192,9 @@ pub struct NoteBody {
 }
 
 impl NoteBody {
-    /// The command. `id` stands in for a missing note id.
-    pub fn command(self, id: String) -> Result<TransactionCommand, InvalidField> {
-        Ok(TransactionCommand::AddNote(AddNote {
-            note_id: RemarkId::parse("/note_id", self.note_id.unwrap_or(id))?,
-            text: Paragraph::parse("/text", self.text)?,
-        }))
+    /// Its id and what it says. `id` stands in for a missing note id.
+    pub fn checked(self, id: String) -> Result<(RemarkId, Paragraph), InvalidField> {
+        let note_id = RemarkId::parse("/note_id", self.note_id.unwrap_or(id))?;
+        Ok((note_id, Paragraph::parse("/text", self.text)?))
     }
 }

@@ -1,15 +1,17 @@
 //! One transaction at a time: record it, change its status, correct it, note on it.
 
 use actix_web::{HttpResponse, web};
-use daybook_domain::transaction::TransactionCommand;
+use daybook_domain::transaction::{AddNote, TransactionCommand};
 use daybook_http_kit::openapi::{CommandHeaders, CommandProblems, CreateProblems};
 use daybook_http_kit::permission::{TransactionCreate, TransactionUpdate};
-use daybook_http_kit::{Allowed, Body, CommandRequest, NoQuery, Permission, Problem, new_id};
+use daybook_http_kit::sealer::TRANSACTION_NOTE;
+use daybook_http_kit::{Allowed, Body, CommandRequest, NoQuery, Permission, Problem, Scoped, new_id};
 
 use super::COLLECTION;
 use super::body::{CorrectBody, NoteBody, RecordBody, StatusBody};
 use super::view::TransactionAnswer;
 use crate::answer::respond;
+use crate::personal;
 use crate::problems::{invalid, refusal};
 use crate::state::{TRIES, WriteState};
 
@@ -31,7 +33,7 @@ pub async fn record(
     caller: Allowed<TransactionCreate>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     body: Body<RecordBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
@@ -54,7 +56,7 @@ pub async fn change_status(
     caller: Allowed<TransactionUpdate>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     body: Body<StatusBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -74,7 +76,7 @@ pub async fn patch_status(
     caller: Allowed<TransactionUpdate>,
     request: CommandRequest,
     no_query: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     body: Body<StatusBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -93,7 +95,7 @@ pub async fn correct(
     caller: Allowed<TransactionUpdate>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     body: Body<CorrectBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -102,6 +104,8 @@ pub async fn correct(
 }
 
 /// Add a note to a transaction
+///
+/// What a person writes is recorded sealed with that person's key.
 #[utoipa::path(
     post, path = "/v1/transactions/{id}/notes", tag = "transactions", operation_id = "add_transaction_note",
     params(("id" = String, Path, description = "The transaction's id."), CommandHeaders), request_body = NoteBody,
@@ -111,12 +115,14 @@ pub async fn add_note(
     caller: Allowed<TransactionUpdate>,
     request: CommandRequest,
     _: NoQuery,
-    state: web::Data<WriteState>,
+    state: Scoped<WriteState>,
     id: web::Path<String>,
     body: Body<NoteBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
-    let command = body.value.command(new_id("note", &context)).map_err(invalid)?;
+    let (note_id, text) = body.value.checked(new_id("note", &context)).map_err(invalid)?;
+    let text = personal::as_recorded(&caller, &state, TRANSACTION_NOTE, text).await?;
+    let command = TransactionCommand::AddNote(AddNote { note_id, text });
     // Notes do not depend on what else happens to the transaction.
     let outcome = state.transactions.execute_with_retry(&id, command, context, TRIES).await.map_err(refusal)?;
     Ok(respond(&outcome, COLLECTION, &TransactionAnswer::of(&outcome)))

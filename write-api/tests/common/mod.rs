@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_web::http::{Method, StatusCode, header::HeaderMap};
 use actix_web::{test, web};
-use daybook_http_kit::{HttpKit, IdentityConfig, RouteTable, Secret};
+use daybook_http_kit::{HttpKit, IdentityConfig, Organizations, RouteTable, Secret};
 use daybook_ledger::sequencer::{Unobserved, system_clock};
 use daybook_ledger::store::sqlite::SqliteStore;
 use daybook_ledger::{Ledger, LedgerId};
@@ -63,12 +63,23 @@ impl Answer {
 
 /// One request. `headers` without credentials get the operator's token unless they name `x-user-role`.
 pub async fn call(fixture: &Fixture, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
-    let documents = [daybook_write_api::openapi()];
     let identity = IdentityConfig::new(Some(Secret::new(TOKEN)), true);
-    let kit = HttpKit::new(identity, RouteTable::new(&documents));
+    call_with(HttpKit::new(identity, RouteTable::default()), fixture, method, path, headers, body).await
+}
+
+/// The same with other callers.
+pub async fn call_with(
+    mut kit: HttpKit,
+    fixture: &Fixture,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> Answer {
+    kit.routes = RouteTable::new(&[daybook_write_api::openapi()]);
     let app = test::init_service(
         daybook_http_kit::app(&kit)
-            .app_data(web::Data::new(fixture.state.clone()))
+            .app_data(web::Data::new(Organizations::single(LedgerId::main(), fixture.state.clone())))
             .service(web::scope("/v1").configure(daybook_write_api::configure))
             .configure(daybook_write_api::configure),
     )

@@ -1,0 +1,146 @@
+//! Given events, when a command, then events or a refusal.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use cqrs_es::test::{AggregateTestExecutor, TestFramework};
+
+use super::*;
+use crate::names::ErasureId;
+use crate::testing::{actor, assert_state_survives_storing, days_ahead, fold, now, reason, subject};
+
+fn request() -> Requested {
+    Requested {
+        erasure_id: ErasureId::parse("", "era_1").unwrap(),
+        subject: subject("usr_1"),
+        reason: reason("Asked for it"),
+        requested_by: actor("usr_asks"),
+    }
+}
+
+fn requested() -> ErasureEvent {
+    ErasureEvent::Requested(request())
+}
+
+fn approved() -> ErasureEvent {
+    ErasureEvent::Approved(Approved { approved_by: actor("usr_agrees"), reason: None })
+}
+
+fn rejected() -> ErasureEvent {
+    ErasureEvent::Rejected(Rejected { rejected_by: actor("usr_agrees"), reason: reason("Must be kept") })
+}
+
+fn refused(hold: &str) -> ErasureEvent {
+    ErasureEvent::Refused(Refused { holds: vec![HoldId::parse("", hold).unwrap()], detail: reason("Covers it") })
+}
+
+fn performed() -> ErasureEvent {
+    ErasureEvent::Performed(Performed {
+        subject: subject("usr_1"),
+        approved_by: actor("usr_agrees"),
+        key_destroyed_at: now(),
+    })
+}
+
+fn approve(by: &str) -> ErasureCommand {
+    ErasureCommand::Approve { by: actor(by), reason: None }
+}
+
+fn reject(by: &str) -> ErasureCommand {
+    ErasureCommand::Reject { by: actor(by), reason: reason("Must be kept") }
+}
+
+fn record_refusal(hold: &str) -> ErasureCommand {
+    ErasureCommand::RecordRefusal { holds: vec![HoldId::parse("", hold).unwrap()], detail: reason("Covers it") }
+}
+
+fn record_performed() -> ErasureCommand {
+    ErasureCommand::RecordPerformed { key_destroyed_at: now() }
+}
+
+fn given(events: Vec<ErasureEvent>) -> AggregateTestExecutor<Erasure> {
+    TestFramework::<Erasure>::with(()).given(events)
+}
+
+#[test]
+fn an_erasure_is_requested_once() {
+    given(vec![]).when(ErasureCommand::Request(Box::new(request()))).then_expect_events(vec![requested()]);
+    given(vec![requested()]).when(ErasureCommand::Request(Box::new(request()))).then_expect_events(vec![]);
+    let other = Requested { subject: subject("usr_2"), ..request() };
+    given(vec![requested()])
+        .when(ErasureCommand::Request(Box::new(other)))
+        .then_expect_error(ErasureError::Exists { fields: vec!["subject"] });
+}
+
+#[test]
+fn the_requester_decides_nothing() {
+    given(vec![requested()]).when(approve("usr_asks")).then_expect_error(ErasureError::SelfApproval);
+    given(vec![requested()]).when(reject("usr_asks")).then_expect_error(ErasureError::SelfApproval);
+    given(vec![requested(), approved()]).when(reject("usr_asks")).then_expect_error(ErasureError::SelfApproval);
+}
+
+#[test]
+fn somebody_else_approves_or_rejects_and_nobody_decides_again() {
+    given(vec![requested()]).when(approve("usr_agrees")).then_expect_events(vec![approved()]);
+    given(vec![requested()]).when(reject("usr_agrees")).then_expect_events(vec![rejected()]);
+    for (events, status) in [
+        (vec![requested(), approved()], ErasureStatus::Approved),
+        (vec![requested(), rejected()], ErasureStatus::Rejected),
+        (vec![requested(), approved(), refused("hld_1")], ErasureStatus::Refused),
+        (vec![requested(), approved(), performed()], ErasureStatus::Performed),
+    ] {
+        for command in [approve("usr_third"), reject("usr_third")] {
+            given(events.clone()).when(command).then_expect_error(ErasureError::AlreadyDecided { status });
+        }
+        assert_eq!(fold::<Erasure>(events).status(), Some(status));
+    }
+}
+
+#[test]
+fn nothing_is_performed_that_nobody_approved() {
+    for (events, status) in
+        [(vec![requested()], ErasureStatus::Requested), (vec![requested(), rejected()], ErasureStatus::Rejected)]
+    {
+        for command in [record_performed(), record_refusal("hld_1")] {
+            given(events.clone()).when(command).then_expect_error(ErasureError::NotApproved { status });
+        }
+    }
+}
+
+#[test]
+fn an_approved_erasure_is_performed_once() {
+    given(vec![requested(), approved()]).when(record_performed()).then_expect_events(vec![performed()]);
+    let after = vec![requested(), approved(), performed()];
+    let later = ErasureCommand::RecordPerformed { key_destroyed_at: days_ahead(1) };
+    given(after.clone()).when(later).then_expect_events(vec![]);
+    given(after)
+        .when(record_refusal("hld_1"))
+        .then_expect_error(ErasureError::AlreadyDecided { status: ErasureStatus::Performed });
+}
+
+#[test]
+fn a_hold_stands_in_the_way_until_it_does_not() {
+    let before = vec![requested(), approved()];
+    given(before.clone()).when(record_refusal("hld_1")).then_expect_events(vec![refused("hld_1")]);
+    let held = vec![requested(), approved(), refused("hld_1")];
+    given(held.clone()).when(record_refusal("hld_1")).then_expect_events(vec![]);
+    given(held.clone()).when(record_refusal("hld_2")).then_expect_events(vec![refused("hld_2")]);
+    given(held.clone()).when(record_performed()).then_expect_events(vec![performed()]);
+    let erasure: Erasure = fold(held);
+    assert_eq!(erasure.last_refusal().unwrap().holds, [HoldId::parse("", "hld_1").unwrap()]);
+    assert_eq!(erasure.approved_by(), Some(&actor("usr_agrees")));
+    assert_eq!(erasure.subject(), Some(&subject("usr_1")));
+    assert_state_survives_storing(&erasure);
+    for count in [0, MAX_HOLDS_NAMED + 1] {
+        let holds = vec![HoldId::parse("", "hld_1").unwrap(); count];
+        given(before.clone())
+            .when(ErasureCommand::RecordRefusal { holds, detail: reason("Covers it") })
+            .then_expect_error(ErasureError::Holds);
+    }
+}
+
+#[test]
+fn nothing_can_be_asked_of_an_erasure_that_is_not_there() {
+    for command in [approve("usr_agrees"), reject("usr_agrees"), record_performed(), record_refusal("hld_1")] {
+        given(vec![]).when(command).then_expect_error(ErasureError::NotFound);
+    }
+    assert_eq!(fold::<Erasure>(vec![approved(), performed()]), Erasure::default());
+}

@@ -1,0 +1,260 @@
+//! Erasures over HTTP: one person asks, another agrees, and it is performed.
+
+use actix_web::{HttpResponse, web};
+use daybook_domain::erasure::{Erasure, ErasureCommand, Requested};
+use daybook_domain::names::ErasureId;
+use daybook_domain::text::{ActorId, Reason, SubjectId};
+use daybook_domain::user::UserError;
+use daybook_http_kit::openapi::{CommandHeaders, CommandProblems, CreateProblems, QueryHeaders, QueryProblems};
+use daybook_http_kit::organizations::Scoped;
+use daybook_http_kit::permission::{ErasureApprove, ErasureRead, ErasureRequest};
+use daybook_http_kit::{
+    Allowed, Body, CommandRequest, Listing, NoQuery, OptionalBody, PageParameters, Principal, Problem, Query,
+};
+use daybook_identity::directory::{DirectoryState, ErasureRecord, ErasureStatus, UserStatus};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::COLLECTION;
+use super::perform::perform;
+use super::view::ErasureView;
+use crate::people::carried::{self, Answer, Done, done, execute, following, short_id};
+use crate::people::operations::Doing;
+use crate::people::rules::{is_owner_account, keep_an_owner};
+use crate::people::view::known;
+use crate::problems::{Faults, invalid, refused};
+use crate::rbac::body::WhyBody;
+use crate::rbac::guard::require_owner;
+use crate::rbac::list::{Paged, one, page_of};
+use crate::state::{IdentityState, OrganizationIdentity};
+
+/// Hexadecimal digits of an erasure's id.
+const ID_DIGITS: usize = 24;
+
+/// Which erasures are listed.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ErasureFilter {
+    /// `requested`, `approved`, `rejected`, `refused` or `performed`.
+    pub status: Option<String>,
+    /// Only those of the person of this id.
+    pub subject: Option<String>,
+    #[serde(flatten)]
+    #[param(ignore)]
+    pub page: PageParameters,
+}
+
+/// Whose data are to be erased.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RequestBody {
+    /// The person's id.
+    #[schema(example = "usr_5f1d3c2b4a59687786950413")]
+    pub subject: String,
+    /// Why: at most 2,000 characters.
+    pub reason: String,
+}
+
+/// Why an erasure is not agreed to.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RejectBody {
+    /// Why: at most 2,000 characters.
+    pub reason: String,
+}
+
+/// List erasures
+///
+/// By id. Those that are approved and not performed are among them.
+#[utoipa::path(
+    get, path = "/v1/erasures", tag = "erasures", operation_id = "list_erasures",
+    params(ErasureFilter, PageParameters, QueryHeaders),
+    responses((status = 200, description = "Erasures.", body = Listing<ErasureView>), QueryProblems)
+)]
+pub(crate) async fn list(
+    _caller: Allowed<ErasureRead>,
+    identity: Scoped<OrganizationIdentity>,
+    filter: Query<ErasureFilter>,
+) -> Result<HttpResponse, Problem> {
+    let state = identity.directory.now();
+    let words = ["requested", "approved", "rejected", "refused", "performed"];
+    if filter.status.as_deref().is_some_and(|word| !words.contains(&word)) {
+        let detail = format!("must be one of {}", words.join(", "));
+        return Err(Problem::bad_request("request.invalid_parameter", format!("query parameter status: {detail}"))
+            .at("?status", detail));
+    }
+    let is_wanted = |erasure: &ErasureRecord| {
+        filter.status.as_deref().is_none_or(|status| erasure.status.as_str() == status)
+            && filter.subject.as_ref().is_none_or(|subject| erasure.subject == *subject)
+    };
+    let erasures = state.erasures.values().filter(|erasure| is_wanted(erasure)).map(|erasure| ErasureView::of(erasure));
+    page_of(&filter.page, state.position, erasures, |erasure| erasure.id.clone()).map(Paged::respond)
+}
+
+/// One erasure
+#[utoipa::path(
+    get, path = "/v1/erasures/{id}", tag = "erasures", operation_id = "get_erasure",
+    params(("id" = String, Path, description = "The erasure's id."), QueryHeaders),
+    responses((status = 200, description = "The erasure.", body = ErasureView), QueryProblems)
+)]
+pub(crate) async fn get(
+    _caller: Allowed<ErasureRead>,
+    identity: Scoped<OrganizationIdentity>,
+    _: NoQuery,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let state = identity.directory.now();
+    Ok(one(state.position, &ErasureView::found(&state, &id)?))
+}
+
+/// Ask for an erasure
+///
+/// Somebody else has to agree. The organisation keeps an owner: 409 `user.last_owner`.
+#[utoipa::path(
+    post, path = "/v1/erasures", tag = "erasures", operation_id = "request_erasure",
+    params(CommandHeaders), request_body = RequestBody,
+    responses((status = 201, description = "Requested.", body = Answer<ErasureView>), CreateProblems)
+)]
+pub(crate) async fn request_erasure(
+    caller: Allowed<ErasureRequest>,
+    request: CommandRequest,
+    _: NoQuery,
+    installation: web::Data<IdentityState>,
+    identity: Scoped<OrganizationIdentity>,
+    body: Body<RequestBody>,
+) -> Result<HttpResponse, Problem> {
+    let context = request.context(&caller, &body.bytes);
+    let id = short_id("era", ID_DIGITS, &context);
+    let requested = requested(&id, body.value, &caller)?;
+    let state = identity.directory.now();
+    let subject = requested.subject.as_str();
+    let user = known(&state, subject)?;
+    if user.status == UserStatus::Erased {
+        return Err(refused(&UserError::Erased));
+    }
+    if let Some(open) = open_erasure(&state, subject, &id) {
+        return Err(Problem::conflict("erasure.under_way", "there is an erasure of this person that is not finished")
+            .with_member("erasure_id", open));
+    }
+    if is_owner_account(user) {
+        drop(keep_an_owner(&identity, subject, installation.now()).await?);
+    }
+    let command = ErasureCommand::Request(Box::new(requested));
+    let outcome = execute::<Erasure>(&identity, &identity.erasures, &id, command, context).await?;
+    answer(&identity, done(outcome))
+}
+
+fn requested(id: &str, body: RequestBody, caller: &Principal) -> Result<Requested, Problem> {
+    let mut faults = Faults::default();
+    let erasure_id = faults.check(ErasureId::parse("/erasure_id", id));
+    let subject = faults.check(SubjectId::parse("/subject", body.subject));
+    let reason = faults.check(Reason::parse("/reason", body.reason));
+    let requested_by = faults.check(ActorId::parse("", caller.actor.id.as_str()));
+    match (erasure_id, subject, reason, requested_by) {
+        (Some(erasure_id), Some(subject), Some(reason), Some(requested_by)) => {
+            Ok(Requested { erasure_id, subject, reason, requested_by })
+        }
+        _ => Err(faults.problem()),
+    }
+}
+
+/// Another erasure of the same person that is neither rejected nor performed.
+fn open_erasure(state: &DirectoryState, subject: &str, but: &str) -> Option<String> {
+    let is_open = |erasure: &ErasureRecord| {
+        erasure.subject == subject
+            && erasure.erasure_id != but
+            && !matches!(erasure.status, ErasureStatus::Rejected | ErasureStatus::Performed)
+    };
+    state.erasures.values().find(|erasure| is_open(erasure)).map(|erasure| erasure.erasure_id.clone())
+}
+
+/// Agree to an erasure, and perform it
+///
+/// Not by whoever asked (422 `erasure.self_approval`); an owner's by an owner. Where a legal hold stands in the way the agreement
+/// is kept, the answer is 409 `erasure.held` and names the holds; `POST /erasures/{id}/perform` tries again.
+#[utoipa::path(
+    post, path = "/v1/erasures/{id}/approve", tag = "erasures", operation_id = "approve_erasure",
+    params(("id" = String, Path, description = "The erasure's id."), CommandHeaders), request_body = Option<WhyBody>,
+    responses((status = 200, description = "Performed.", body = Answer<ErasureView>), CommandProblems)
+)]
+pub(crate) async fn approve(
+    caller: Allowed<ErasureApprove>,
+    request: CommandRequest,
+    _: NoQuery,
+    installation: web::Data<IdentityState>,
+    identity: Scoped<OrganizationIdentity>,
+    id: web::Path<String>,
+    body: OptionalBody<WhyBody>,
+) -> Result<HttpResponse, Problem> {
+    let context = request.context(&caller, &body.bytes);
+    let doing = Doing { installation: &installation, identity: &identity, caller: &caller };
+    may_decide(&doing, &id)?;
+    let by = ActorId::parse("", caller.actor.id.as_str()).map_err(invalid)?;
+    let command = ErasureCommand::Approve { by, reason: body.value.reason()? };
+    let approved = execute::<Erasure>(&identity, &identity.erasures, &id, command, context.clone()).await?;
+    let done = perform(&doing, &id, &following(&context, Some(&approved.receipt))).await?;
+    answer(&identity, done)
+}
+
+/// Do not agree to an erasure
+///
+/// It ends there. Not by whoever asked.
+#[utoipa::path(
+    post, path = "/v1/erasures/{id}/reject", tag = "erasures", operation_id = "reject_erasure",
+    params(("id" = String, Path, description = "The erasure's id."), CommandHeaders), request_body = RejectBody,
+    responses((status = 200, description = "Rejected.", body = Answer<ErasureView>), CommandProblems)
+)]
+pub(crate) async fn reject(
+    caller: Allowed<ErasureApprove>,
+    request: CommandRequest,
+    _: NoQuery,
+    identity: Scoped<OrganizationIdentity>,
+    id: web::Path<String>,
+    body: Body<RejectBody>,
+) -> Result<HttpResponse, Problem> {
+    let context = request.context(&caller, &body.bytes);
+    let by = ActorId::parse("", caller.actor.id.as_str()).map_err(invalid)?;
+    let reason = Reason::parse("/reason", body.value.reason).map_err(invalid)?;
+    let command = ErasureCommand::Reject { by, reason };
+    answer(&identity, done(execute::<Erasure>(&identity, &identity.erasures, &id, command, context).await?))
+}
+
+/// Perform an approved erasure
+///
+/// After a hold was released, or where performing it was interrupted. Performing it again changes nothing.
+#[utoipa::path(
+    post, path = "/v1/erasures/{id}/perform", tag = "erasures", operation_id = "perform_erasure",
+    params(("id" = String, Path, description = "The erasure's id."), CommandHeaders),
+    responses((status = 200, description = "Performed.", body = Answer<ErasureView>), CommandProblems)
+)]
+pub(crate) async fn perform_again(
+    caller: Allowed<ErasureApprove>,
+    request: CommandRequest,
+    _: NoQuery,
+    installation: web::Data<IdentityState>,
+    identity: Scoped<OrganizationIdentity>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    request.refuse_if_match()?;
+    // Every step can be repeated: it needs no key of its own.
+    let context = following(&request.context(&caller, b""), None);
+    let doing = Doing { installation: &installation, identity: &identity, caller: &caller };
+    may_decide(&doing, &id)?;
+    answer(&identity, perform(&doing, &id, &context).await?)
+}
+
+/// Owners are erased with an owner's consent.
+fn may_decide(doing: &Doing<'_>, id: &str) -> Result<(), Problem> {
+    let state = doing.identity.directory.now();
+    let subject = ErasureView::found(&state, id)?.subject;
+    match state.users.get(subject.as_str()) {
+        Some(user) if is_owner_account(user) => require_owner(doing.caller),
+        _ => Ok(()),
+    }
+}
+
+fn answer(identity: &OrganizationIdentity, done: Done) -> Result<HttpResponse, Problem> {
+    let view = ErasureView::found(&identity.directory.now(), &done.id)?;
+    Ok(carried::respond(&done, COLLECTION, view))
+}

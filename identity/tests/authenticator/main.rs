@@ -1,0 +1,12 @@
+//! Who may do what: the directory, tokens, keys, the authenticator and the recorder, over a real ledger and vault.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap is a failed test")]
+
+mod api_keys;
+mod credentials;
+mod directory;
+mod faulty;
+mod following;
+mod recorder;
+mod roles;
+mod tokens;
+mod world;

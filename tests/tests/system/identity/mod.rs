@@ -1,0 +1,9 @@
+//! Who may do what, seen from outside.
+
+mod attacks;
+mod erasure;
+mod isolation;
+mod predecessors;
+mod revocation;
+mod secrets;
+mod traces;

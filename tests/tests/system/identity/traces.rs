@@ -1,0 +1,59 @@
+//! Looking for a text in everything that a store keeps.
+
+use daybook_tests::Store;
+use sqlx::{Connection, PgConnection, Row};
+
+/// Where `text` occurs, in any letter case: files of the data folder, and tables of the database.
+pub async fn traces_of(store: &Store, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![store.folder().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if std::fs::read(&path).is_ok_and(|bytes| occurs(&bytes, text)) {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    if let Some(url) = store.database_url() {
+        found.extend(traces_in_tables(url, text).await);
+    }
+    found
+}
+
+fn occurs(bytes: &[u8], text: &str) -> bool {
+    memchr::memmem::find(&bytes.to_ascii_lowercase(), text.to_lowercase().as_bytes()).is_some()
+}
+
+async fn traces_in_tables(url: &str, text: &str) -> Vec<String> {
+    let mut connection = PgConnection::connect(url).await.expect("the database answers");
+    let columns = sqlx::query(
+        "select table_name::text, column_name::text, data_type::text from information_schema.columns \
+         where table_schema = current_schema()",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .expect("columns");
+    assert!(columns.len() > 50, "{}", columns.len());
+    let mut found = Vec::new();
+    for column in columns {
+        let (table, name, kind): (String, String, String) = (column.get(0), column.get(1), column.get(2));
+        // Latin-1 gives every byte a character, so bytes can be looked through as text is.
+        let value = match kind.as_str() {
+            "bytea" => format!("convert_from({name}, 'LATIN1')"),
+            _ => format!("{name}::text"),
+        };
+        let statement = format!("select count(*) from {table} where strpos(lower({value}), lower($1)) > 0");
+        let count: i64 = sqlx::query_scalar(&statement)
+            .bind(text)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap_or_else(|error| panic!("{table}.{name}: {error}"));
+        if count > 0 {
+            found.push(format!("{table}.{name}"));
+        }
+    }
+    found
+}
