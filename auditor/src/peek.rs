@@ -68,12 +68,16 @@ pub async fn peek(source: &Source, ledger: Option<&str>) -> Result<Peeked, Sourc
 
 const LEDGERS: &str = "select distinct ledger_id from ledger_heads";
 const CHECKPOINTS: &str = "select note from ledger_checkpoints where ledger_id = $1 order by size desc limit $2";
+const ANCHORED: &str = "ledger.anchored";
 const ANCHORS: &str = "select payload from ledger_entries where ledger_id = $1 and stream_type = 'ledger' \
      and stream_id = $1 and event_type = 'ledger.anchored' order by version desc limit $2";
 
 fn sqlite(path: &Path, ledger: Option<&str>) -> Result<Peeked, SourceError> {
     // What is wrong with the file is for the verification to say.
     let Ok(connection) = crate::sqlite::open(path) else { return Ok(Peeked::new()) };
+    if connection.execute_batch("begin deferred").is_err() {
+        return Ok(Peeked::new());
+    }
     let strings = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| -> rusqlite::Result<Vec<Vec<u8>>> {
         let mut statement = connection.prepare(sql)?;
         let rows = statement.query_map(parameters, |row| {
@@ -94,7 +98,11 @@ fn sqlite(path: &Path, ledger: Option<&str>) -> Result<Peeked, SourceError> {
         let mut peek = Peek::default();
         let parameters: [&dyn rusqlite::ToSql; 2] = [&ledger, &MAX_PEEKED];
         texts(strings(CHECKPOINTS, &parameters).unwrap_or_default()).into_iter().for_each(|note| peek.note(note));
-        strings(ANCHORS, &parameters).unwrap_or_default().iter().for_each(|payload| peek.anchor(payload));
+        // No index leads to them, so all entries are looked at, in the quickest way there is.
+        let most = usize::try_from(MAX_PEEKED).unwrap_or(usize::MAX);
+        let anchors = crate::sqlite::newest_payloads(path, &connection, &ledger, ANCHORED, most);
+        let anchors = anchors.unwrap_or_else(|| strings(ANCHORS, &parameters).unwrap_or_default());
+        anchors.iter().for_each(|payload| peek.anchor(payload));
         peeked.insert(ledger, peek);
     }
     Ok(peeked)

@@ -16,8 +16,10 @@ mod beside;
 mod format;
 mod in_place;
 mod kept_open;
+mod own;
 mod stretches;
 
+pub(crate) use own::newest_payloads;
 use stretches::Stretches;
 
 /// In which order a file's entries are read.

@@ -6,6 +6,7 @@
 pub mod hidden;
 pub mod identity;
 pub mod mail;
+pub mod oidc;
 pub mod outside;
 pub mod signing;
 pub mod web;
@@ -25,6 +26,7 @@ use crate::runtime::roles::Roles;
 use hidden::Hidden;
 pub use identity::{IdentityOptions, IdentitySettings};
 pub use mail::{MailOptions, MailSettings};
+pub use oidc::OidcEntry;
 pub use outside::{OutsideOptions, OutsideSettings};
 pub use signing::{SigningOptions, SigningSettings};
 pub use web::{WebOptions, WebSettings};
@@ -165,6 +167,8 @@ pub struct FileOptions {
     mail: MailOptions,
     #[serde(flatten)]
     web: WebOptions,
+    /// Other providers to log in at.
+    oidc: Vec<OidcEntry>,
     /// Everything else is a mistake, and not silently ignored.
     #[serde(flatten)]
     unknown: BTreeMap<String, toml::Value>,
@@ -204,6 +208,7 @@ pub struct Settings {
     pub signing: SigningSettings,
     file: ServerOptions,
     outside: OutsideOptions,
+    oidc: Vec<OidcEntry>,
 }
 
 impl Settings {
@@ -242,6 +247,7 @@ impl Settings {
             json,
             file: file.server,
             outside: file.outside,
+            oidc: file.oidc,
         })
     }
 
@@ -297,6 +303,8 @@ pub struct ServerSettings {
     pub outside: OutsideSettings,
     /// People and their credentials.
     pub identity: IdentitySettings,
+    /// Other providers to log in at, with their secrets.
+    pub oidc: Vec<OidcEntry>,
     /// How mail leaves.
     pub mail: MailSettings,
     /// Browsers, proxies, limits.
@@ -333,6 +341,7 @@ impl ServerSettings {
                 file.identity,
                 &settings.signing.origin,
             )?,
+            oidc: oidc::resolve(settings.oidc.clone(), hidden::from_environment)?,
             mail: MailSettings::resolve(
                 options.mail,
                 hidden::from_environment(mail::MAIL_PASSWORD_VARIABLE),

@@ -156,7 +156,7 @@ impl CommandRequest {
             request: RequestContext::of(request),
             method: request.method().as_str().to_owned(),
             target: format!("{path}?{}", request.query_string()),
-            key: IdempotencyKey::from_headers(headers)?,
+            key: IdempotencyKey::from_headers(headers, IdentityConfig::of(request)?.digest_key())?,
             expected_version: if_match::expected_version(headers)?,
             has_if_match: headers.contains_key(IF_MATCH),
             causation_id: optional(headers, CAUSATION_ID, ":/")?,

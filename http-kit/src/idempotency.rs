@@ -14,13 +14,19 @@ pub const MAX_KEY_CHARACTERS: usize = 128;
 /// Most bytes of a command id in the ledger.
 const MAX_COMMAND_ID_BYTES: usize = 200;
 
-/// The client's key: 1 to 128 visible ASCII characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyKey(String);
+/// The client's key: 1 to 128 visible ASCII characters; and what digests are keyed with.
+///
+/// The digest of what is asked stays in the ledger for ever. Without a key, somebody could confirm a guess at a name in a
+/// body long after that name was erased.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    key: String,
+    digest_key: [u8; 32],
+}
 
 impl IdempotencyKey {
     /// Reads the header; none is fine, a malformed or repeated one is a 400.
-    pub fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+    pub fn from_headers(headers: &HeaderMap, digest_key: [u8; 32]) -> Result<Option<Self>, Problem> {
         let mut values = headers.get_all(IDEMPOTENCY_KEY);
         let Some(value) = values.next() else { return Ok(None) };
         let key = value.to_str().unwrap_or_default();
@@ -28,7 +34,7 @@ impl IdempotencyKey {
         if !fits || values.next().is_some() {
             return Err(Problem::invalid("Idempotency-Key", "must be one key of 1 to 128 visible ASCII characters"));
         }
-        Ok(Some(Self(key.to_owned())))
+        Ok(Some(Self { key: key.to_owned(), digest_key }))
     }
 
     /// The command's name in the ledger and the digest of what is asked.
@@ -37,26 +43,32 @@ impl IdempotencyKey {
     /// request.
     pub fn command(&self, actor_id: &str, item: Option<&str>, method: &str, target: &str, body: &[u8]) -> CommandKey {
         let id = match item {
-            None => format!("{actor_id}:{}", self.0),
-            Some(item) => format!("{actor_id}:{}:{item}", self.0),
+            None => format!("{actor_id}:{}", self.key),
+            Some(item) => format!("{actor_id}:{}:{item}", self.key),
         };
         let id = if id.len() <= MAX_COMMAND_ID_BYTES && item.is_none() {
             id
         } else {
             // Hashed so that no key can be spelled like another key's item.
             let mut hasher = blake3::Hasher::new();
-            for part in [actor_id, &self.0, item.unwrap_or_default()] {
+            for part in [actor_id, &self.key, item.unwrap_or_default()] {
                 hasher.update(&length(part.as_bytes()));
                 hasher.update(part.as_bytes());
             }
             format!("key_{}", hasher.finalize().to_hex())
         };
-        let mut hasher = blake3::Hasher::new_derive_key("daybook 2026-11 command digest v1");
+        let mut hasher = blake3::Hasher::new_keyed(&self.digest_key);
         for part in [method.as_bytes(), target.as_bytes(), body] {
             hasher.update(&length(part));
             hasher.update(part);
         }
         CommandKey { id, digest: Hash::from(hasher.finalize()) }
+    }
+}
+
+impl std::fmt::Debug for IdempotencyKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("IdempotencyKey").field(&self.key).finish()
     }
 }
 
@@ -75,7 +87,7 @@ mod tests {
     fn key(text: &str) -> IdempotencyKey {
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static(IDEMPOTENCY_KEY), HeaderValue::from_str(text).unwrap());
-        IdempotencyKey::from_headers(&headers).unwrap().unwrap()
+        IdempotencyKey::from_headers(&headers, [7; 32]).unwrap().unwrap()
     }
 
     #[test]
@@ -106,7 +118,7 @@ mod tests {
         for bad in ["", "a b", &"k".repeat(129)] {
             let mut headers = HeaderMap::new();
             headers.insert(HeaderName::from_static(IDEMPOTENCY_KEY), HeaderValue::from_str(bad).unwrap());
-            assert_eq!(IdempotencyKey::from_headers(&headers).unwrap_err().status(), 400);
+            assert_eq!(IdempotencyKey::from_headers(&headers, [7; 32]).unwrap_err().status(), 400);
         }
     }
 }

@@ -73,6 +73,11 @@ impl IdentityConfig {
         self.dev_auth
     }
 
+    /// What the digests of commands are keyed with: the same for all processes on one database.
+    pub(crate) fn digest_key(&self) -> [u8; 32] {
+        blake3::derive_key("daybook 2026-11 command digest v2", self.actor_key.0.as_bytes())
+    }
+
     /// The opaque id of the person with this e-mail address: `usr_` and 24 hexadecimal digits.
     pub fn opaque_id(&self, email: &str) -> String {
         let key = blake3::derive_key("daybook 2026-11 opaque person id v1", self.actor_key.0.as_bytes());

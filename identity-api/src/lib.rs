@@ -9,6 +9,7 @@ mod jwks;
 pub mod letters;
 mod oidc;
 mod organizations;
+mod pages;
 mod passkeys;
 mod people;
 mod problems;
@@ -34,6 +35,7 @@ pub fn configure(services: &mut ServiceConfig) {
     jwks::configure(services);
     oidc::configure(services);
     organizations::configure(services);
+    pages::configure(services);
     passkeys::configure(services);
     people::configure(services);
     rbac::configure(services);
@@ -51,5 +53,6 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     document.merge(passkeys::Api::openapi());
     document.merge(people::Api::openapi());
     document.merge(rbac::Api::openapi());
+    daybook_http_kit::openapi::add_security(&mut document);
     document
 }

@@ -38,3 +38,40 @@ fn problem(error: VaultError) -> Problem {
         _ => Problem::internal(&error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use daybook_http_kit::sealer::{INCIDENT_COMMENT, TRANSACTION_NOTE};
+    use daybook_ledger::LedgerId;
+
+    use super::*;
+    use crate::vault::{MasterKey, Vault};
+
+    #[tokio::test]
+    async fn handlers_get_texts_back_until_their_author_is_erased() {
+        let folder = tempfile::tempdir().unwrap();
+        let master = MasterKey::from_hex(&"07".repeat(32)).unwrap();
+        let vault = Vault::open_sqlite(folder.path().join("vault.db"), master).await.unwrap();
+        let personal = PersonalData::new(vault, LedgerId::main());
+        let sealer: &dyn Sealer = &personal;
+        let sealed = sealer.seal("usr_1", INCIDENT_COMMENT, "She called.").await.unwrap();
+        let other = sealer.seal("usr_2", INCIDENT_COMMENT, "He did not.").await.unwrap();
+        assert_ne!(sealer.seal("usr_1", INCIDENT_COMMENT, "She called.").await.unwrap(), sealed);
+        let value = |subject, sealed, field| SealedValue { subject, sealed, field };
+        let values = [
+            value("usr_1", &sealed, INCIDENT_COMMENT),
+            value("usr_1", &sealed, TRANSACTION_NOTE),
+            value("usr_2", &sealed, INCIDENT_COMMENT),
+            value("usr_2", &other, INCIDENT_COMMENT),
+        ];
+        let shown = sealer.open_many(&values).await.unwrap();
+        assert_eq!(shown, ["She called.", "unreadable", "unreadable", "He did not."]);
+        personal.destroy("usr_1", 1).await.unwrap();
+        let shown = sealer.open_many(&values).await.unwrap();
+        assert_eq!(shown, ["erased", "erased", "unreadable", "He did not."]);
+        let refusal = sealer.seal("usr_1", INCIDENT_COMMENT, "More.").await.unwrap_err();
+        assert_eq!((refusal.status(), refusal.code()), (409, "user.erased"));
+    }
+}

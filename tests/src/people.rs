@@ -60,7 +60,7 @@ impl Server {
         let mut invitation = json!({"email": email, "role": role});
         if role == "auditor" {
             let soon = chrono::Utc::now() + chrono::Duration::days(30);
-            invitation["expires_at"] = soon.to_rfc3339_opts(chrono::SecondsFormat::Micros, true).into();
+            invitation["role_expires_at"] = soon.to_rfc3339_opts(chrono::SecondsFormat::Micros, true).into();
         }
         let invited = self.operator_of(organization).post("/v1/users/invite", &invitation).await.expect(201).json();
         let link = invited["invitation_url"].as_str().unwrap_or_else(|| panic!("no link in {invited}"));

@@ -13,7 +13,7 @@ static USED: Mutex<Vec<(String, &'static str)>> = Mutex::new(Vec::new());
 const SHORTEST: usize = 12;
 /// Files that exist to hold a secret, or letters that carry one to a person.
 const KEPT_IN: [&str; 4] = ["operator.token", "vault.key", "actor.key", "keys"];
-const LETTERS: &str = "outbox";
+const LETTERS: &str = "mail";
 
 /// Remembers a secret and what it is.
 pub fn used(secret: &str, what: &'static str) {

@@ -106,6 +106,11 @@ impl InPlace {
         }
     }
 
+    /// No more rows than this fit into the file: each of them has a header of 17 bytes.
+    pub(super) fn most_rows(&self) -> u64 {
+        u64::from(self.pages) * u64::from(self.page_bytes) / 17
+    }
+
     /// Gives the rows between two row ids to `row`, in their order. None where they cannot be read, or `row` answered false.
     pub(super) fn rows(
         &self,

@@ -16,19 +16,22 @@ use tokio::sync::{mpsc, watch};
 /// Sizes that a ledger's reader may be behind in hearing of; only the newest counts.
 const QUEUE: usize = 4;
 
+/// The newest size heard of, by ledger.
+type Heard = Arc<Mutex<HashMap<LedgerId, watch::Sender<u64>>>>;
+
 /// The store, shared. Cheap to clone.
 #[derive(Clone)]
 pub struct Hub {
     store: Arc<dyn Store>,
-    /// The newest size heard of, by ledger; `None` where nobody else writes.
-    heard: Option<Arc<Mutex<HashMap<LedgerId, watch::Sender<u64>>>>>,
+    /// `None` where nobody else writes.
+    heard: Option<Heard>,
 }
 
 impl Hub {
     /// Begins to listen where the store can.
     pub async fn new(store: Arc<dyn Store>) -> Result<Self, StoreError> {
         let Some(mut announced) = store.listen().await? else { return Ok(Self { store, heard: None }) };
-        let heard: Arc<Mutex<HashMap<LedgerId, watch::Sender<u64>>>> = Arc::default();
+        let heard = Heard::default();
         let telling = Arc::downgrade(&heard);
         tokio::spawn(async move {
             while let Some((ledger, size)) = announced.recv().await {

@@ -17,6 +17,7 @@ use daybook_ledger::LedgerId;
 use daybook_query_api::QueryState;
 use daybook_write_api::WriteState;
 use futures::StreamExt;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::runtime::organization::{Common, Organization};
@@ -61,6 +62,9 @@ struct Inner {
     failing: Mutex<BTreeMap<LedgerId, Failing>>,
     vault_failure: Mutex<Option<String>>,
     stopping: watch::Sender<bool>,
+    /// Where everything that an organisation begins goes on. The threads that answer requests have runtimes of their own,
+    /// which end before the organisations do.
+    runtime: Handle,
     commands: Organizations<WriteState>,
     queries: Organizations<QueryState>,
     identities: Organizations<OrganizationIdentity>,
@@ -83,6 +87,7 @@ impl Registry {
             failing: Mutex::default(),
             vault_failure: Mutex::default(),
             stopping: watch::Sender::new(false),
+            runtime: Handle::current(),
             commands: Organizations::new(),
             queries: Organizations::new(),
             identities: Organizations::new(),
@@ -309,7 +314,9 @@ impl CreateOrganization for Registry {
         };
         let added = vault.add_organization(id, (self.0.common.clock)()).await;
         let added = added.map_err(|error| unavailable(error.into()))?;
-        self.open_one(id).await.map_err(unavailable)?;
+        let (registry, opened) = (self.clone(), id.clone());
+        let opening = self.0.runtime.spawn(async move { registry.open_one(&opened).await });
+        opening.await.map_err(|error| unavailable(error.into()))?.map_err(unavailable)?;
         if !added {
             return Err(Exists);
         }

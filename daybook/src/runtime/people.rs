@@ -8,6 +8,7 @@ use anyhow::Context;
 use daybook_http_kit::{AccessLog, Authenticator, IdentityConfig, Telemetry};
 use daybook_identity::authenticator::IdentityService;
 use daybook_identity::mail::{FileMailer, Mailer, NoMail, SmtpMailer, SmtpSecurity, SmtpSettings};
+use daybook_identity::oidc::Providers;
 use daybook_identity::passwords::{PasswordPolicy, Passwords};
 use daybook_identity::recorder::{Recorder, RecorderCounts};
 use daybook_identity::tokens::Tokens;
@@ -49,6 +50,7 @@ pub struct People {
     service: IdentityService,
     clock: Clock,
     settings: settings::IdentitySettings,
+    oidc: Providers,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -65,6 +67,7 @@ impl People {
         let passwords = Passwords::new(policy).context("passwords cannot be hashed as the settings ask for")?;
         let tokens = Tokens::new(vault.clone(), settings.token_issuer.as_str());
         let mailer = mailer(&common.server.mail)?;
+        let oidc = settings::oidc::providers(&common.server.oidc)?;
         observe_mail(&common.telemetry, &mailer);
         let service =
             IdentityService::new(identity, vault.clone(), tokens.clone(), registry.directories(), Arc::clone(&clock));
@@ -82,7 +85,7 @@ impl People {
         tasks.spawn(registry.clone().run(stopping.clone()));
         tasks.spawn(purge_vault(vault.clone(), Arc::clone(&clock), purging, stopping));
         let settings = settings.clone();
-        Ok(Self { vault, tokens, passwords, mailer, recorder, service, clock, settings, stop, tasks })
+        Ok(Self { vault, tokens, passwords, mailer, recorder, service, clock, settings, oidc, stop, tasks })
     }
 
     /// Says who is calling.
@@ -107,6 +110,7 @@ impl People {
                 public_url,
                 open_registration: self.settings.open_registration,
                 session: self.settings.session,
+                oidc: self.oidc.clone(),
                 ..IdentitySettings::default()
             }),
             organizations: registry.identities(),

@@ -64,6 +64,8 @@ pub(crate) struct CreateKeyBody {
     #[serde(alias = "expires_days")]
     #[schema(minimum = 1, maximum = 366)]
     pub expires_in_days: Option<u32>,
+    /// The moment from which it is refused, instead of days: RFC 3339, at most 366 days ahead.
+    pub expires_at: Option<String>,
 }
 
 /// A checked wish for a key.
@@ -78,7 +80,11 @@ pub(crate) struct NewKey {
 impl CreateKeyBody {
     pub(crate) fn wish(self, at: Timestamp) -> Result<NewKey, Problem> {
         let (scopes, permissions) = scopes(self.scopes.unwrap_or_else(|| BTreeSet::from(["read".to_owned()])))?;
-        let expires_at = ends(at, self.expires_in_days.unwrap_or(DEFAULT_DAYS))?;
+        let expires_at = match (self.expires_at, self.expires_in_days) {
+            (Some(_), Some(_)) => return Err(Problem::invalid("/expires_at", "cannot stand beside days")),
+            (Some(text), None) => moment(at, &text)?,
+            (None, days) => ends(at, days.unwrap_or(DEFAULT_DAYS))?,
+        };
         let mut faults = Faults::default();
         let name = faults.check(Line::parse("/name", self.name));
         let description = faults.check(Description::parse_optional("/description", self.description));
@@ -144,6 +150,15 @@ pub(crate) fn ends(at: Timestamp, days: u32) -> Result<Timestamp, Problem> {
         return Err(Problem::invalid("/expires_in_days", format!("must be 1 to {MAX_DAYS}")));
     }
     later(at, i64::from(days).saturating_mul(MICROS_PER_DAY))
+}
+
+/// A moment that lies ahead, and not too far.
+fn moment(at: Timestamp, text: &str) -> Result<Timestamp, Problem> {
+    let moment = Timestamp::parse("/expires_at", text).map_err(invalid)?;
+    if moment <= at || moment > ends(at, MAX_DAYS)? {
+        return Err(Problem::invalid("/expires_at", format!("must lie ahead, at most {MAX_DAYS} days")));
+    }
+    Ok(moment)
 }
 
 fn later(at: Timestamp, micros: i64) -> Result<Timestamp, Problem> {

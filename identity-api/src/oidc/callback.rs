@@ -14,10 +14,10 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::browser::Cookie;
+use super::people;
 use super::problem::{denied, oidc_problem, other_browser, state_invalid, unknown_provider, wrong_issuer};
 use super::start::redirect_uri;
 use super::waiting::{Taken, Waiting};
-use super::people;
 use crate::auth::{Client, TokenAnswer, begin, go_on};
 use crate::state::{IdentityState, OrganizationIdentity};
 

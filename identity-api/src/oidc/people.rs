@@ -71,7 +71,9 @@ impl Finder<'_> {
                     self.register(&user.user_id, email).await?;
                     self.link(&user.user_id).await
                 }
-                UserStatus::Deactivated | UserStatus::Erased => Err(self.refuse("oidc.no_account", Some(&user.user_id))),
+                UserStatus::Deactivated | UserStatus::Erased => {
+                    Err(self.refuse("oidc.no_account", Some(&user.user_id)))
+                }
             },
             _ => self.newcomer(email).await,
         }
@@ -155,7 +157,8 @@ impl Finder<'_> {
             tracing::warn!(%role, provider = self.provider.name(), "the role for first logins does not exist");
             return Ok(());
         }
-        let grant = GrantRole { role, department_id: None, expires_at: None, reason: None, at: self.state.timestamp()? };
+        let grant =
+            GrantRole { role, department_id: None, expires_at: None, reason: None, at: self.state.timestamp()? };
         let revoke = UserCommand::RevokeRole { role: RoleName::viewer(), department_id: None, reason: None };
         for command in [UserCommand::GrantRole(grant), revoke] {
             let context = self.client.context(authentication());

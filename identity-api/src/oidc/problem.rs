@@ -38,7 +38,8 @@ pub(super) fn wrong_issuer() -> Problem {
 /// 401: the provider lets nobody in. Its code is shown as far as it is one.
 pub(super) fn denied(code: &str) -> Problem {
     let code: String = code.chars().filter(|c| c.is_ascii_lowercase() || *c == '_').take(MAX_CODE).collect();
-    Problem::unauthorized("oidc.denied_by_provider", "the provider has not let you in").with_member("provider_error", code)
+    Problem::unauthorized("oidc.denied_by_provider", "the provider has not let you in")
+        .with_member("provider_error", code)
 }
 
 /// 403: the provider knows the person, and this organisation does not let him in.

@@ -56,13 +56,15 @@ impl Waiting {
             Self::Away { .. } => AWAY_LIFETIME,
             Self::Back { .. } => CODE_LIFETIME,
         };
-        let issued = state.vault.issue_one_time(organization, Purpose::OidcState, user_id, &payload, lifetime, state.now());
+        let issued =
+            state.vault.issue_one_time(organization, Purpose::OidcState, user_id, &payload, lifetime, state.now());
         issued.await.map_err(vault_problem)
     }
 
     /// Uses a token up.
     pub(super) async fn take(state: &IdentityState, token: &str) -> Result<Option<Taken>, Problem> {
-        let taken = state.vault.take_one_time(None, Purpose::OidcState, token, state.now()).await.map_err(vault_problem)?;
+        let taken =
+            state.vault.take_one_time(None, Purpose::OidcState, token, state.now()).await.map_err(vault_problem)?;
         let Some(taken) = taken else { return Ok(None) };
         let waiting = serde_json::from_value(taken.payload).map_err(|error| Problem::internal(&error))?;
         Ok(Some(Taken { organization: taken.ledger, user_id: taken.user_id, waiting }))

@@ -111,7 +111,9 @@ async fn holder(
     claimed: &Claimed,
 ) -> Result<Option<Holder>, Problem> {
     let (vault, id) = (&state.vault, &organization.id);
-    let Some(passkey) = vault.passkey(id, &claimed.credential_id).await.map_err(vault_problem)? else { return Ok(None) };
+    let Some(passkey) = vault.passkey(id, &claimed.credential_id).await.map_err(vault_problem)? else {
+        return Ok(None);
+    };
     let user = organization.directory.now().users.get(passkey.user_id.as_str()).cloned();
     let user = user.filter(|user| {
         user.status == UserStatus::Active

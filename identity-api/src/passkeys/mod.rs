@@ -28,14 +28,7 @@ const REMEMBERED: &str = "remembered";
 
 /// The operations of this module.
 #[derive(OpenApi)]
-#[openapi(paths(
-    register::options,
-    register::register,
-    login::options,
-    login::login,
-    own::list,
-    own::remove,
-))]
+#[openapi(paths(register::options, register::register, login::options, login::login, own::list, own::remove,))]
 pub(crate) struct Api;
 
 pub(crate) fn configure(services: &mut ServiceConfig) {

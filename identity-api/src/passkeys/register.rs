@@ -107,9 +107,7 @@ pub(crate) async fn register(
     let has_codes = vault.recovery_codes_left(&organization.id, user_id).await.map_err(vault_problem)? > 0;
     let recovery_codes = match has_codes {
         true => Vec::new(),
-        false => {
-            vault.replace_recovery_codes(&organization.id, user_id, state.now()).await.map_err(vault_problem)?
-        }
+        false => vault.replace_recovery_codes(&organization.id, user_id, state.now()).await.map_err(vault_problem)?,
     };
     organization.settle(&outcome).await?;
     let recorded = Recorded::of(&outcome);
@@ -140,7 +138,10 @@ async fn keep(
         sign_count: made.sign_count,
     };
     if !state.vault.add_passkey(&organization.id, &row, state.now()).await.map_err(vault_problem)? {
-        return Err(Problem::conflict("passkey.exists", "this passkey is in use, or there are as many as there may be"));
+        return Err(Problem::conflict(
+            "passkey.exists",
+            "this passkey is in use, or there are as many as there may be",
+        ));
     }
     let command = UserCommand::EnableSecondFactor(Box::new(SecondFactorEnabled {
         kind: SecondFactorKind::Passkey,

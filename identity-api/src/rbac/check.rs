@@ -33,6 +33,7 @@ pub(crate) struct CheckBody {
 /// One question.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PermissionCheck)]
 pub(crate) struct Check {
     /// The permission's name, Daybook's own or defined.
     #[schema(example = "incident:write")]

@@ -21,6 +21,7 @@ use crate::view::GrantView;
 /// Where a role is to hold.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AssignRoleOfUserBody)]
 pub(crate) struct AssignBody {
     /// The organisation, if it is named: the caller's own.
     pub organization_id: Option<String>,

@@ -146,7 +146,9 @@ async fn provider_that_lets_nobody_in_is_believed() {
 #[actix_web::test]
 async fn nobody_is_sent_to_another_site() {
     let (world, _provider) = prepared().await;
-    for path in ["https%3A%2F%2Fevil.example", "%2F%2Fevil.example", "%2F%5Cevil.example", "evil", "%2Fa%0D%0Ab", "%2Fa%23b"] {
+    for path in
+        ["https%3A%2F%2Fevil.example", "%2F%2Fevil.example", "%2F%5Cevil.example", "evil", "%2Fa%0D%0Ab", "%2Fa%23b"]
+    {
         let answer = Browser::default().get(&world, &format!("/auth/oidc/corporate/start?return_to={path}")).await;
         answer.problem(400, "request.invalid_parameter");
     }

@@ -99,7 +99,8 @@ async fn deactivated_people_stay_out_by_address_and_by_link() {
     let answer = browser.get(&world, &provider.authorize(&url)).await;
     let code = answer.header("location").unwrap().strip_prefix("/#login_code=").unwrap().to_owned();
     deactivate(&world, &carl).await;
-    let late = browser.send(&world, actix_web::http::Method::POST, "/auth/oidc/exchange", Some(json!({"code": code}))).await;
+    let late =
+        browser.send(&world, actix_web::http::Method::POST, "/auth/oidc/exchange", Some(json!({"code": code}))).await;
     late.problem(401, "oidc.state_invalid");
 }
 

@@ -248,7 +248,10 @@ async fn token(shared: Shared, request: HttpRequest, form: web::Form<HashMap<Str
     }
     let Some(grant) = inner.grants.remove(&form["code"]) else { return refuse("invalid_grant") };
     let proof = URL_SAFE_NO_PAD.encode(Sha256::digest(form["code_verifier"].as_bytes()));
-    if proof != grant.challenge || form["redirect_uri"] != grant.redirect_uri || form["grant_type"] != "authorization_code" {
+    if proof != grant.challenge
+        || form["redirect_uri"] != grant.redirect_uri
+        || form["grant_type"] != "authorization_code"
+    {
         return refuse("invalid_grant");
     }
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();

@@ -112,6 +112,8 @@ impl Provider {
             .await
             .map_err(|error| match error {
                 RequestTokenError::ServerResponse(answer) => OidcError::CodeRefused(answer.error().to_string()),
+                // What could not be read may be a token: it is not quoted.
+                RequestTokenError::Parse(..) => OidcError::Unavailable("its answer cannot be read".to_owned()),
                 error => OidcError::Unavailable(described(&error)),
             })?;
         let id_token = tokens.id_token().ok_or(OidcError::NoIdToken)?;
@@ -170,7 +172,11 @@ impl Provider {
             .set_allowed_algs(ALGORITHMS)
             .set_time_fn(move || time(now.saturating_sub(CLOCK_SKEW)))
             .set_issue_time_verifier_fn(move |issued| {
-                if issued <= time(now.saturating_add(CLOCK_SKEW)) { Ok(()) } else { Err("issued in the future".to_owned()) }
+                if issued <= time(now.saturating_add(CLOCK_SKEW)) {
+                    Ok(())
+                } else {
+                    Err("issued in the future".to_owned())
+                }
             });
         let nonce = Nonce::new(remembered.nonce.clone());
         let claims = id_token.claims(&verifier, &nonce).map_err(OidcError::IdToken)?;
@@ -199,9 +205,8 @@ impl Provider {
             .user_info(tokens.access_token().clone(), Some(claims.subject().clone()))
             .map_err(|error| OidcError::Unavailable(described(&error)))?;
         let told: CoreUserInfoClaims = request.request_async(self.outbound()).await.map_err(|error| match error {
-            error @ (UserInfoError::ClaimsVerification(_) | UserInfoError::Parse(_)) => {
-                OidcError::UserInfo(described(&error))
-            }
+            error @ UserInfoError::ClaimsVerification(_) => OidcError::UserInfo(described(&error)),
+            UserInfoError::Parse(_) => OidcError::UserInfo("it cannot be read".to_owned()),
             error => OidcError::Unavailable(described(&error)),
         })?;
         person.email = told.email().map(|email| email.to_string());
@@ -216,7 +221,8 @@ impl Provider {
         let redirect = RedirectUrl::new(redirect_uri.to_owned())
             .map_err(|error| OidcError::Unavailable(format!("the address to return to: {error}")))?;
         let secret = settings.client_secret.as_ref().map(|secret| ClientSecret::new(secret.expose().to_owned()));
-        let client = CoreClient::from_provider_metadata(metadata.clone(), ClientId::new(settings.client_id.clone()), secret);
+        let client =
+            CoreClient::from_provider_metadata(metadata.clone(), ClientId::new(settings.client_id.clone()), secret);
         Ok(client.set_redirect_uri(redirect).set_auth_type(auth_type(metadata)))
     }
 }

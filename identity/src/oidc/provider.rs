@@ -78,11 +78,8 @@ pub struct Provider {
 impl Provider {
     /// Asks nobody anything.
     pub(super) fn new(settings: OidcSettings) -> Result<Self, OidcSettingsError> {
-        let invalid = |detail: String| OidcSettingsError::Invalid {
-            name: settings.name.to_string(),
-            field: "issuer",
-            detail,
-        };
+        let invalid =
+            |detail: String| OidcSettingsError::Invalid { name: settings.name.to_string(), field: "issuer", detail };
         let issuer = IssuerUrl::new(settings.issuer.clone()).map_err(|error| invalid(error.to_string()))?;
         let outbound = Outbound::new(issuer.url()).map_err(|error| invalid(error.to_string()))?;
         Ok(Self { settings, issuer, outbound, cache: Mutex::default() })

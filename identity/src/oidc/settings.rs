@@ -85,7 +85,8 @@ impl OidcSettings {
         if !is_name {
             return Err(invalid("name", "must match [a-z][a-z0-9-]{0,31}".to_owned()));
         }
-        let name = ShortName::parse("/name", raw.name.as_str()).map_err(|fault| invalid("name", fault.detail.to_string()))?;
+        let name =
+            ShortName::parse("/name", raw.name.as_str()).map_err(|fault| invalid("name", fault.detail.to_string()))?;
         check_issuer(&raw.issuer).map_err(|detail| invalid("issuer", detail.to_owned()))?;
         let is_word = |text: &str| (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_word(&raw.client_id) {
@@ -108,7 +109,10 @@ impl OidcSettings {
         };
         let is_domain = |domain: &String| is_word(domain) && !domain.contains('@') && !domain.starts_with('.');
         if raw.allowed_domains.len() > MAX_LISTED || !raw.allowed_domains.iter().all(is_domain) {
-            return Err(invalid("allowed_domains", format!("must be at most {MAX_LISTED} domains such as example.com")));
+            return Err(invalid(
+                "allowed_domains",
+                format!("must be at most {MAX_LISTED} domains such as example.com"),
+            ));
         }
         Ok(Self {
             name,

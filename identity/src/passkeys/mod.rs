@@ -97,7 +97,8 @@ impl RelyingParty {
         let existing = existing.collect::<Result<Vec<CredentialID>, PasskeyError>>()?;
         let (options, state) = self.0.start_passkey_registration(handle, name, display_name, Some(existing))?;
         let mut options = json(&options)?;
-        if let Some(selection) = options.pointer_mut("/publicKey/authenticatorSelection").and_then(Value::as_object_mut) {
+        if let Some(selection) = options.pointer_mut("/publicKey/authenticatorSelection").and_then(Value::as_object_mut)
+        {
             selection.insert("residentKey".to_owned(), "required".into());
             selection.insert("requireResidentKey".to_owned(), true.into());
         }

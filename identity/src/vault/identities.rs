@@ -43,7 +43,8 @@ impl Vault {
 
     /// Whether some subject of a provider logs in as the person.
     pub async fn has_identity(&self, ledger: &LedgerId, provider: &str, user_id: &str) -> Result<bool, VaultError> {
-        let sql = "select user_id from vault_identities where ledger_id = $1 and user_id = $2 and provider = $3 limit 1";
+        let sql =
+            "select user_id from vault_identities where ledger_id = $1 and user_id = $2 and provider = $3 limit 1";
         let query = sqlx::query(sql).bind(ledger.as_str()).bind(id(user_id)).bind(id(provider));
         Ok(query.fetch_optional(self.database().readers()).await?.is_some())
     }

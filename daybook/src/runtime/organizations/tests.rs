@@ -5,6 +5,7 @@ use std::path::Path;
 
 use daybook_identity::recorder::Recorder;
 use daybook_ledger::sequencer::system_clock;
+use daybook_ledger::{Actor, Append, Draft, StreamKey};
 
 use super::*;
 use crate::runtime::hub::Hub;
@@ -82,6 +83,30 @@ async fn created_organisation_is_open_at_once_and_there_at_the_next_start() {
     let again = start(folder.path(), 8).await;
     assert!(again.identities().get(&acme).is_some());
     end(again).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn organisation_outlives_the_thread_that_created_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = start(folder.path(), 8).await;
+    let creating = registry.clone();
+    // As a thread that answers requests does: with a runtime of its own, which ends.
+    let created = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { creating.create(&named("acme")).await.map(|identity| identity.ledger.clone()) })
+    });
+    let ledger = tokio::task::spawn_blocking(move || created.join().unwrap()).await.unwrap().unwrap();
+    let append = Append {
+        stream: StreamKey::new("test", "one").unwrap(),
+        expected_version: 0,
+        events: vec![Draft::new("test.happened", 1, "{}".to_owned())],
+        actor: Actor::system("test"),
+        metadata: "{}".to_owned(),
+        command: None,
+    };
+    assert_eq!(ledger.append(append).await.unwrap().receipt.position, 0);
+    drop(ledger);
+    end(registry).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

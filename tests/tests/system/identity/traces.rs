@@ -40,9 +40,9 @@ async fn traces_in_tables(url: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for column in columns {
         let (table, name, kind): (String, String, String) = (column.get(0), column.get(1), column.get(2));
-        // Latin-1 gives every byte a character, so bytes can be looked through as text is.
+        // Escaped, what is a letter stays one.
         let value = match kind.as_str() {
-            "bytea" => format!("convert_from({name}, 'LATIN1')"),
+            "bytea" => format!("encode({name}, 'escape')"),
             _ => format!("{name}::text"),
         };
         let statement = format!("select count(*) from {table} where strpos(lower({value}), lower($1)) > 0");
