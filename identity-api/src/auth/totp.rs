@@ -131,7 +131,8 @@ pub(crate) fn all_exposed<S: Serializer>(secrets: &[Secret], serializer: S) -> R
 /// Takes a session and the password once more, or the challenge of a login that waits for a second factor. Answers the
 /// secret; the device counts once `POST /auth/totp/confirm` has seen a code of it.
 #[utoipa::path(post, path = "/v1/auth/totp/enrol", tag = "auth", operation_id = "enrol_totp",
-    request_body = Option<EnrolBody>, responses((status = 200, description = "The secret.", body = EnrolAnswer)))]
+    request_body = Option<EnrolBody>, responses((status = 200, description = "The secret.", body = EnrolAnswer)),
+    security((), ("access_token" = [])))]
 pub(crate) async fn enrol(
     account: Result<Account, Problem>,
     client: Client,
@@ -171,7 +172,8 @@ pub(crate) async fn enrol(
 /// With a session, or with the challenge that the device was enrolled with: then the login goes on and its tokens are in
 /// `session`.
 #[utoipa::path(post, path = "/v1/auth/totp/confirm", tag = "auth", operation_id = "confirm_totp",
-    request_body = ConfirmBody, responses((status = 200, description = "The device counts.", body = ConfirmAnswer)))]
+    request_body = ConfirmBody, responses((status = 200, description = "The device counts.", body = ConfirmAnswer)),
+    security((), ("access_token" = [])))]
 pub(crate) async fn confirm(
     account: Result<Account, Problem>,
     client: Client,
