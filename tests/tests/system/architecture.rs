@@ -27,6 +27,16 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ),
     ("daybook-time-stamping", &[], &["sqlx", "rusqlite", "actix-web", "reqwest", "tokio", "rand", "rustls"]),
     ("daybook-http-kit", &["daybook-ledger"], &["sqlx", "rusqlite", "reqwest"]),
+    (
+        "daybook-identity",
+        &["daybook-domain", "daybook-ledger", "daybook-http-kit"],
+        &["actix-web", "utoipa", "rusqlite"],
+    ),
+    (
+        "daybook-identity-api",
+        &["daybook-domain", "daybook-ledger", "daybook-http-kit", "daybook-identity"],
+        &["sqlx", "rusqlite", "reqwest"],
+    ),
     ("daybook-write-api", &["daybook-domain", "daybook-ledger", "daybook-http-kit"], &["sqlx", "rusqlite", "reqwest"]),
     ("daybook-query-api", &["daybook-read-models", "daybook-ledger", "daybook-http-kit"], &["rusqlite", "reqwest"]),
     (
@@ -134,6 +144,12 @@ fn nothing_forbidden_comes_in_through_another_crate() {
     for (crate_name, never) in [
         ("daybook-write-api", &["daybook-read-models", "daybook-projections"][..]),
         ("daybook-query-api", &["daybook-domain", "daybook-write-api", "daybook-projections", "daybook-reactors"]),
+        ("daybook-query-api", &["daybook-identity"]),
+        ("daybook-write-api", &["daybook-identity"]),
+        (
+            "daybook-identity-api",
+            &["daybook-read-models", "daybook-projections", "daybook-write-api", "daybook-query-api"],
+        ),
         ("daybook-projections", &["reqwest", "actix-web", "daybook-reactors"]),
         ("daybook-auditor", &["actix-web", "daybook-read-models", "daybook-http-kit", "daybook-reactors"]),
         ("daybook-ledger", &["daybook-domain"]),
