@@ -28,6 +28,7 @@ pub mod rate_limit;
 pub mod role;
 pub mod routes;
 pub mod sealer;
+pub mod standing;
 pub mod telemetry;
 
 pub use access_log::{AccessLog, Denied, Read, Refused, record_read};
@@ -53,6 +54,7 @@ pub use rate_limit::RateLimits;
 pub use role::{BUILT_IN_ROLES, BuiltInRole, Role};
 pub use routes::RouteTable;
 pub use sealer::Sealer;
+pub use standing::Standing;
 pub use telemetry::{HttpMetrics, MetricsAccess, ProjectorReading, SequencerMetrics, Telemetry};
 
 /// The one prefix of the canonical routes; the same routes also answer without it.

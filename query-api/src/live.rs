@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use daybook_http_kit::{Permission, Standing};
 use daybook_ledger::{Entry, LedgerReader};
 use futures::Stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -53,21 +54,24 @@ impl LiveStreams {
         Arc::clone(&self.slots).try_acquire_owned().ok()
     }
 
-    /// The frames from position `from` on, of the given topics, until shutdown or until the store fails. Empty topics
-    /// are all topics. Holds `slot` until the client is gone.
-    pub fn frames(
+    /// The frames from position `from` on, of the given topics, until shutdown, until the store fails, or until the caller
+    /// may not know any more, which is asked once a heartbeat. Empty topics are all topics. Holds `slot` until the client is
+    /// gone.
+    pub fn frames<P: Permission>(
         &self,
         reader: LedgerReader,
         from: u64,
         topics: BTreeSet<String>,
+        standing: Option<Standing>,
         slot: OwnedSemaphorePermit,
-    ) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
+    ) -> impl Stream<Item = Result<Bytes, Infallible>> + use<P> {
         let mut shutdown = self.shutdown.clone();
         let heartbeat = self.heartbeat;
         async_stream::stream! {
             let _slot = slot;
             let mut next = from;
             let mut last_frame = Instant::now();
+            let mut last_asked = Instant::now();
             yield Ok(Bytes::from(format!("retry: {RETRY_MS}\n: from {from}\n\n")));
             while !*shutdown.borrow_and_update() {
                 let page = match reader.entries(next, PAGE).await {
@@ -78,6 +82,12 @@ impl LiveStreams {
                         break;
                     }
                 };
+                if last_asked.elapsed() >= heartbeat {
+                    last_asked = Instant::now();
+                    if let Some(standing) = &standing && !standing.holds::<P>().await {
+                        break;
+                    }
+                }
                 let empty = page.is_empty();
                 if let Some(last) = page.last() {
                     next = last.position.saturating_add(1);

@@ -16,8 +16,8 @@ use utoipa::openapi::{OpenApi, Ref, RefOr};
 use utoipa::{Modify, OpenApi as _};
 
 use crate::{
-    audit_trail, bundle, checkpoints, entry_view, health, incidents, keys, ledgers, projections, proofs,
-    statistics, tiles, transactions, updates,
+    audit_trail, bundle, checkpoints, entry_view, health, incidents, keys, ledgers, projections, proofs, statistics,
+    tiles, transactions, updates,
 };
 
 /// Tags of the operations that answer from read models.

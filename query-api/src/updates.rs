@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse};
 use daybook_http_kit::permission::LedgerVerify;
-use daybook_http_kit::{Allowed, Problem, Query, Scoped};
+use daybook_http_kit::{Allowed, Problem, Query, Scoped, Standing};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -47,7 +47,7 @@ pub struct StreamEvent {
 ///
 /// Positions and topics of entries as server-sent events, from the ledger itself: nothing is lost between connections.
 /// Each event has `event: entry`, the position as `id`, and `{"position", "topic"}` as data. A comment comes every 15
-/// seconds. `Last-Event-ID` goes before `from`.
+/// seconds, and the stream ends then if the caller's credentials hold no more. `Last-Event-ID` goes before `from`.
 #[utoipa::path(get, path = "/v1/stream", tag = "live", operation_id = "stream",
     params(StreamParameters,
         ("Last-Event-ID" = Option<u64>, Header, description = "Last position seen; the stream goes on behind it")),
@@ -69,7 +69,7 @@ pub async fn stream(
     let slot = state.live.enter().ok_or_else(|| {
         Problem::unavailable("stream.full", format!("{MAX_STREAMS} live streams are open here, which is the most"), 5)
     })?;
-    let frames = state.live.frames(state.ledger.clone(), from, topics, slot);
+    let frames = state.live.frames::<LedgerVerify>(state.ledger.clone(), from, topics, Standing::of(&request), slot);
     Ok(HttpResponse::Ok()
         .position(size)
         .content_type(EVENT_STREAM)

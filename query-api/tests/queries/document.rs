@@ -70,7 +70,7 @@ fn every_operation_is_described_whole() {
             assert!(!parameter["description"].as_str().unwrap_or_default().is_empty(), "{place} {}", parameter["name"]);
         }
     }
-    assert_eq!(names.len(), 35);
+    assert_eq!(names.len(), 33);
 }
 
 #[test]

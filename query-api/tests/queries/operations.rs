@@ -172,7 +172,8 @@ async fn root_says_what_this_is() {
         );
         for endpoint in about["endpoints"].as_object().unwrap().values() {
             let answer = world.get(endpoint.as_str().unwrap());
-            if endpoint != "/v1/stream" {
+            // Live streams have no end; who may do what is answered by the endpoints of identity.
+            if endpoint != "/v1/stream" && endpoint != "/v1/auth/roles" {
                 assert_eq!(answer.await.status, 200, "{endpoint}");
             }
         }

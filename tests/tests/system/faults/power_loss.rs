@@ -161,7 +161,7 @@ fn lose_power(store: &Store, injector: &Injector, random: &mut impl Rng) {
     let mut files = files(&injector.journal());
     assert!(files.keys().any(|path| path.ends_with("ledger.db-wal")), "{:?}", files.keys());
     std::fs::remove_file(injector.journal()).expect("the journal is there");
-    for name in ["ledger.db-shm", "read.db-shm"] {
+    for name in ["ledger.db-shm", "read.db-shm", "vault.db-shm"] {
         let _ = std::fs::remove_file(store.folder().join(name));
     }
     for (path, file) in &mut files {
@@ -175,7 +175,7 @@ fn lose_power(store: &Store, injector: &Injector, random: &mut impl Rng) {
 /// The journal tells of changes, so it needs to know how the files were: they are written into it as one synced write each.
 fn begin_journal(store: &Store, injector: &Injector) {
     let mut journal = Vec::new();
-    for name in ["ledger.db", "ledger.db-wal", "read.db", "read.db-wal"] {
+    for name in ["ledger.db", "ledger.db-wal", "read.db", "read.db-wal", "vault.db", "vault.db-wal"] {
         let path = store.folder().join(name);
         let Ok(bytes) = std::fs::read(&path) else { continue };
         let path = path.display().to_string();

@@ -19,7 +19,6 @@ async fn permission_taken_away_in_one_process_is_gone_in_another_within_a_second
 
     let person = first.person(MAIN, "compliance").await;
     let elsewhere = Client::new(second.url(), Some(&person.access_token));
-    // A process that only answers queries has no routes of identity, but the directory.
     let reads = async || (elsewhere.get("/v1/ledgers/main/entries?limit=1").await.status == 200).then_some(());
     eventually_within(SOON, "the new person is known in the other process", reads).await;
 
