@@ -64,7 +64,7 @@ pub struct StoreOptions {
         hide_env_values = true,
         help_heading = "Store"
     )]
-    pub database_url: Option<String>,
+    pub database_url: Option<Hidden>,
     /// Id of the ledger [default: main]
     #[arg(long, global = true, value_name = "ID", env = "DAYBOOK_LEDGER", help_heading = "Store")]
     pub ledger: Option<LedgerId>,
@@ -199,7 +199,7 @@ pub struct Settings {
     /// The data folder.
     pub data: PathBuf,
     /// PostgreSQL instead of the embedded store.
-    pub database_url: Option<String>,
+    pub database_url: Option<Hidden>,
     /// The ledger, where one was named.
     pub named_ledger: Option<LedgerId>,
     /// Results as JSON.
@@ -341,7 +341,7 @@ impl ServerSettings {
                 file.identity,
                 &settings.signing.origin,
             )?,
-            oidc: oidc::resolve(settings.oidc.clone(), hidden::from_environment)?,
+            oidc: oidc::resolve(settings.oidc.clone(), &settings.ledger(), hidden::from_environment)?,
             mail: MailSettings::resolve(
                 options.mail,
                 hidden::from_environment(mail::MAIL_PASSWORD_VARIABLE),
@@ -426,7 +426,8 @@ mod tests {
         let options = StoreOptions { data: Some("/srv/b".into()), ..StoreOptions::default() };
         let settings = merge(options, file(text));
         assert_eq!(settings.data, PathBuf::from("/srv/b"));
-        assert_eq!(settings.database_url.as_deref(), Some("postgres://file"));
+        assert_eq!(settings.database_url.as_ref().map(Hidden::expose), Some("postgres://file"));
+        assert!(!format!("{settings:?}").contains("postgres://file"), "it may hold a password");
         assert_eq!(settings.ledger().as_str(), "filed");
         assert_eq!(settings.signing.origin_of(&settings.ledger()), "example.com/filed");
         assert_eq!(settings.signing.keys, PathBuf::from("/srv/b/keys"));

@@ -7,6 +7,11 @@ use std::net::IpAddr;
 use actix_web::{HttpMessage, HttpRequest};
 use daybook_ledger::{Actor, LedgerId};
 
+/// Stands for the methods of facts that are counted together whatever was asked.
+pub const OTHER_METHOD: &str = "OTHER";
+/// Stands for their routes.
+pub const ANY_ROUTE: &str = "*";
+
 /// Takes what is to be recorded. No method may block.
 pub trait AccessLog: Send + Sync + 'static {
     /// A caller lacked a permission.

@@ -9,14 +9,14 @@ use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
 use daybook_ledger::LedgerId;
 use daybook_ledger::sequencer::Clock;
 
-use crate::access_log::{AccessLog, Denied, PermissionAsked, Read, Refused};
+use crate::access_log::{ANY_ROUTE, AccessLog, Denied, OTHER_METHOD, PermissionAsked, Read, Refused};
 use crate::authenticator::{Authentication, Authenticator, Credentials, ORGANIZATION_ID};
 use crate::context::{RequestContext, header};
 use crate::middleware::{UNMATCHED, known_method};
 use crate::peer::Peer;
 use crate::principal::Principal;
 use crate::problem::Problem;
-use crate::rate_limit::RateLimits;
+use crate::rate_limit::{RATE_LIMITED, RateLimits};
 
 /// What the middleware works with, in the app's data.
 pub(crate) struct Guard {
@@ -52,7 +52,7 @@ pub(crate) async fn guard<B: MessageBody + 'static>(
         Ok(allowance) => allowance,
         Err(problem) => {
             let answer = request.into_response(problem.error_response()).map_into_right_body();
-            guard.record(&answer, asked);
+            guard.record_limited(answer.request(), asked);
             return Ok(answer);
         }
     };
@@ -104,6 +104,20 @@ impl Guard {
 
     fn can_record(&self, person: &Principal) -> bool {
         self.access_log.as_ref().is_none_or(|log| log.can_record(&person.organization))
+    }
+
+    /// Of a request that was one too many and had bad credentials: one fact, the same whatever was asked, so that nobody
+    /// fills the ledger by asking for many things.
+    fn record_limited(&self, request: &HttpRequest, asked: Asked) {
+        let (Some(log), Some(refusal)) = (&self.access_log, asked.refusal) else { return };
+        log.refused(Refused {
+            organization: refusal.organization().cloned().or_else(|| claimed(request)),
+            reason: RATE_LIMITED.to_owned(),
+            method: OTHER_METHOD,
+            route: ANY_ROUTE.to_owned(),
+            request_id: asked.context.request_id,
+            peer: asked.peer.address,
+        });
     }
 
     fn record<B>(&self, answer: &ServiceResponse<B>, asked: Asked) {

@@ -53,12 +53,26 @@ pub struct IdentityConfig {
     operator_token: Option<Secret>,
     dev_auth: bool,
     actor_key: Secret,
+    default_organization: LedgerId,
 }
 
 impl IdentityConfig {
     /// With an operator's token, development headers, both or neither.
     pub fn new(operator_token: Option<Secret>, dev_auth: bool) -> Self {
-        Self { operator_token, dev_auth, actor_key: Secret::new("daybook development identities") }
+        let actor_key = Secret::new("daybook development identities");
+        Self { operator_token, dev_auth, actor_key, default_organization: LedgerId::main() }
+    }
+
+    /// Takes requests that name no organisation as meant for this one, instead of `main`.
+    #[must_use]
+    pub fn with_default_organization(mut self, organization: LedgerId) -> Self {
+        self.default_organization = organization;
+        self
+    }
+
+    /// The organisation of requests that name none.
+    pub fn default_organization(&self) -> &LedgerId {
+        &self.default_organization
     }
 
     /// Derives opaque ids with a key of the installation's own, so that they cannot be guessed from addresses.
@@ -137,7 +151,7 @@ impl IdentityConfig {
 #[async_trait]
 impl Authenticator for IdentityConfig {
     async fn authenticate(&self, credentials: Credentials<'_>) -> Result<Option<Principal>, Problem> {
-        let organization = || Ok(credentials.organization_id()?.unwrap_or_else(LedgerId::main));
+        let organization = || Ok(credentials.organization_id()?.unwrap_or_else(|| self.default_organization.clone()));
         match (credentials.bearer, credentials.dev) {
             (Some(token), _) => self
                 .operator(token, organization()?)
@@ -196,6 +210,16 @@ mod tests {
         let at = |id| identify(&config(false), &[(name, value.as_str()), ("x-organization-id", id)]);
         assert_eq!(at("acme").unwrap().unwrap().organization.as_str(), "acme");
         assert_eq!(at("Not One").unwrap_err().status(), 400);
+    }
+
+    #[test]
+    fn requests_that_name_no_organisation_are_for_the_servers_own() {
+        let config = config(true).with_default_organization("desk".parse().unwrap());
+        let [(name, value)] = bearer("s3cret");
+        let organization = |headers: &[(&str, &str)]| identify(&config, headers).unwrap().unwrap().organization;
+        assert_eq!(organization(&[(name, &value)]).as_str(), "desk");
+        assert_eq!(organization(&dev("a@example.com", "admin")).as_str(), "desk");
+        assert_eq!(organization(&[(name, &value), ("x-organization-id", "main")]), LedgerId::main());
     }
 
     #[test]

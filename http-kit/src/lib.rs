@@ -25,6 +25,7 @@ pub mod principal;
 pub mod problem;
 pub mod query;
 pub mod rate_limit;
+mod readings;
 pub mod role;
 pub mod routes;
 pub mod sealer;

@@ -1,6 +1,6 @@
 //! Whatever there is once an organisation, found by the caller's organisation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Ready, ready};
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,11 +9,19 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use daybook_ledger::LedgerId;
 
+use crate::identity::IdentityConfig;
 use crate::principal::{Principal, Via};
 use crate::problem::Problem;
 
 /// What each organisation has of its own. Clones are the same: what is inserted into one is in all.
-pub struct Organizations<T>(Arc<RwLock<BTreeMap<LedgerId, Arc<T>>>>);
+pub struct Organizations<T>(Arc<RwLock<Known<T>>>);
+
+/// What is known of organisations in this process.
+struct Known<T> {
+    open: BTreeMap<LedgerId, Arc<T>>,
+    /// Those that there are and that are not open here.
+    unavailable: BTreeSet<LedgerId>,
+}
 
 impl<T> Clone for Organizations<T> {
     fn clone(&self) -> Self {
@@ -23,7 +31,7 @@ impl<T> Clone for Organizations<T> {
 
 impl<T> Default for Organizations<T> {
     fn default() -> Self {
-        Self(Arc::default())
+        Self(Arc::new(RwLock::new(Known { open: BTreeMap::new(), unavailable: BTreeSet::new() })))
     }
 }
 
@@ -42,23 +50,41 @@ impl<T> Organizations<T> {
 
     /// What the organisation has; `None` where it is not open in this process.
     pub fn get(&self, id: &LedgerId) -> Option<Arc<T>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).open.get(id).cloned()
     }
 
     /// Puts it in, in place of what was there.
     pub fn insert(&self, id: LedgerId, value: Arc<T>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id, value);
+        self.0.write().unwrap_or_else(PoisonError::into_inner).open.insert(id, value);
     }
 
     /// Takes it out. Requests that have it already keep it to their end.
     pub fn remove(&self, id: &LedgerId) -> Option<Arc<T>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id)
+        self.0.write().unwrap_or_else(PoisonError::into_inner).open.remove(id)
     }
 
     /// All of them, in the order of their ids.
     pub fn all(&self) -> Vec<(LedgerId, Arc<T>)> {
         let organizations = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        organizations.iter().map(|(id, value)| (id.clone(), Arc::clone(value))).collect()
+        organizations.open.iter().map(|(id, value)| (id.clone(), Arc::clone(value))).collect()
+    }
+
+    /// Says which organisations there are that are not open in this process, in place of what was said before.
+    pub fn set_unavailable(&self, ids: BTreeSet<LedgerId>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).unavailable = ids;
+    }
+
+    /// True where there is such an organisation and it is not open in this process: nobody's credentials are wrong, and the
+    /// answer is 503 and not 404.
+    pub fn is_unavailable(&self, id: &LedgerId) -> bool {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.unavailable.contains(id) && !known.open.contains_key(id)
+    }
+
+    /// True where there is any such organisation.
+    pub fn is_any_unavailable(&self) -> bool {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.unavailable.iter().any(|id| !known.open.contains_key(id))
     }
 }
 
@@ -102,8 +128,14 @@ fn scoped<T: 'static>(request: &HttpRequest) -> Result<Arc<T>, Problem> {
         tracing::error!(of = std::any::type_name::<T>(), "no organisations in the app's data");
         Problem::new(500, "internal.error", "an unexpected error occurred")
     })?;
+    let is_default = |organization: &LedgerId| {
+        let config = request.app_data::<web::Data<IdentityConfig>>();
+        config.map_or_else(|| *organization == LedgerId::main(), |config| config.default_organization() == organization)
+    };
     organizations.get(&principal.organization).ok_or_else(|| match principal.via {
-        Via::OperatorToken | Via::DevHeaders if principal.organization != LedgerId::main() => {
+        Via::OperatorToken | Via::DevHeaders
+            if !is_default(&principal.organization) && !organizations.is_unavailable(&principal.organization) =>
+        {
             Problem::not_found("organization.not_found", "there is no organisation of that id")
         }
         _ => Problem::unavailable("organization.unavailable", "the organisation is not open here yet", 1),

@@ -24,6 +24,8 @@ use crate::problem::Problem;
 pub const DEFAULT_PER_SECOND: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
 /// Requests at once where the settings say nothing else.
 pub const DEFAULT_BURST: NonZeroU32 = NonZeroU32::new(5_000).unwrap();
+/// Code of the answer to one request too many.
+pub(crate) const RATE_LIMITED: &str = "request.rate_limited";
 /// Callers that are counted one by one.
 const MAX_CALLERS: usize = 100_000;
 /// Counters that strangers share where there are more callers than that.
@@ -100,7 +102,7 @@ impl RateLimits {
             Err(not_until) => {
                 let wait = not_until.wait_time_from(limiter.counters.clock().now());
                 let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-                Err(Problem::new(429, "request.rate_limited", "too many requests; Retry-After says when to come back")
+                Err(Problem::new(429, RATE_LIMITED, "too many requests; Retry-After says when to come back")
                     .with_retry_after(seconds)
                     .with_header(LIMIT, limiter.burst.to_string())
                     .with_header(REMAINING, "0"))

@@ -18,6 +18,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 use crate::permission::SystemMetricsRead;
 use crate::principal::Principal;
 use crate::problem::Problem;
+use crate::readings::{Readings, Slot};
 
 /// Label of what is one organisation's.
 const LEDGER: &str = "ledger";
@@ -44,6 +45,15 @@ pub struct Telemetry {
     registry: Registry,
     provider: SdkMeterProvider,
     meter: Meter,
+    series: Arc<Series>,
+}
+
+/// What gauges are read from.
+#[derive(Default)]
+struct Series {
+    values: Readings<u64>,
+    checkpoints: Readings<CheckpointReading>,
+    projectors: Readings<Vec<ProjectorReading>>,
 }
 
 /// How far a projector is.
@@ -81,7 +91,7 @@ impl Telemetry {
             .map_err(|error| TelemetryError::Setup(error.to_string()))?;
         let provider = SdkMeterProvider::builder().with_reader(exporter).build();
         let meter = provider.meter("daybook");
-        Ok(Self { registry, provider, meter })
+        Ok(Self { registry, provider, meter, series: Arc::default() })
     }
 
     /// The meter, for instruments of one's own.
@@ -136,16 +146,16 @@ impl Telemetry {
 
     /// Gauges of a ledger's latest checkpoint; `read` is called at each scrape and must not block.
     pub fn observe_checkpoints(&self, ledger: &LedgerId, read: impl Fn() -> CheckpointReading + Send + Sync + 'static) {
-        let read = Arc::new(read);
+        let Some(slot) = self.series.checkpoints.put("daybook_checkpoint", Some(ledger), read) else { return };
         let gauge = |name: &'static str, description: &'static str, of: fn(CheckpointReading) -> Option<u64>| {
-            let read = Arc::clone(&read);
+            let slot = slot.clone();
             let labels = [label(ledger)];
             let _gauge = self
                 .meter
                 .u64_observable_gauge(name)
                 .with_description(description)
                 .with_callback(move |gauge| {
-                    if let Some(value) = of(read()) {
+                    if let Some(value) = slot.read().and_then(of) {
                         gauge.observe(value, &labels);
                     }
                 })
@@ -170,8 +180,8 @@ impl Telemetry {
         ledger: &LedgerId,
         read: impl Fn() -> Vec<ProjectorReading> + Send + Sync + 'static,
     ) {
-        let read = Arc::new(read);
-        let positions = Arc::clone(&read);
+        let Some(slot) = self.series.projectors.put("daybook_projector", Some(ledger), read) else { return };
+        let positions = slot.clone();
         let (ledger, of) = (label(ledger), label(ledger));
         // The provider keeps the callbacks; the handles themselves do nothing.
         let _position = self
@@ -179,7 +189,7 @@ impl Telemetry {
             .u64_observable_gauge("daybook_projector_position")
             .with_description("Entries a projector has folded")
             .with_callback(move |gauge| {
-                for reading in positions() {
+                for reading in positions.read().unwrap_or_default() {
                     gauge.observe(reading.position, &[of.clone(), KeyValue::new("projector", reading.projector)]);
                 }
             })
@@ -189,7 +199,7 @@ impl Telemetry {
             .u64_observable_gauge("daybook_projector_lag")
             .with_description("Entries of the ledger that a projector has yet to fold")
             .with_callback(move |gauge| {
-                for reading in read() {
+                for reading in slot.read().unwrap_or_default() {
                     gauge.observe(reading.lag, &[ledger.clone(), KeyValue::new("projector", reading.projector)]);
                 }
             })
@@ -203,7 +213,9 @@ impl Telemetry {
         description: &'static str,
         read: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
-        self.observe_labelled(name, description, Vec::new(), read);
+        if let Some(slot) = self.series.values.put(name, None, read) {
+            self.observe_labelled(name, description, Vec::new(), slot);
+        }
     }
 
     /// A gauge of one ledger named `name`; `read` is called at each scrape and must not block.
@@ -214,22 +226,30 @@ impl Telemetry {
         description: &'static str,
         read: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
-        self.observe_labelled(name, description, vec![label(ledger)], read);
+        if let Some(slot) = self.series.values.put(name, Some(ledger), read) {
+            self.observe_labelled(name, description, vec![label(ledger)], slot);
+        }
     }
 
-    fn observe_labelled(
-        &self,
-        name: &'static str,
-        description: &'static str,
-        labels: Vec<KeyValue>,
-        read: impl Fn() -> u64 + Send + Sync + 'static,
-    ) {
+    fn observe_labelled(&self, name: &'static str, description: &'static str, labels: Vec<KeyValue>, slot: Slot<u64>) {
         let _gauge = self
             .meter
             .u64_observable_gauge(name)
             .with_description(description)
-            .with_callback(move |gauge| gauge.observe(read(), &labels))
+            .with_callback(move |gauge| {
+                if let Some(value) = slot.read() {
+                    gauge.observe(value, &labels);
+                }
+            })
             .build();
+    }
+
+    /// Lets go of what the gauges of a ledger are read from, where it is closed or could not be opened. They are shown again
+    /// when they are observed again; one that is observed anew meanwhile is read from the newest.
+    pub fn forget_gauges(&self, ledger: &LedgerId) {
+        self.series.values.forget(ledger);
+        self.series.checkpoints.forget(ledger);
+        self.series.projectors.forget(ledger);
     }
 
     /// All metrics in Prometheus text format.
@@ -375,9 +395,21 @@ impl CheckpointObserver for CheckpointMetrics {
 pub enum MetricsAccess {
     /// Anybody.
     Open,
+    /// Programs on this machine that come without a proxy in between.
+    Local,
     /// Nobody.
     #[default]
     Operator,
+}
+
+/// What proxies write into requests that they pass on.
+const FORWARDING: [&str; 7] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server", "x-real-ip"];
+
+/// True where the connection itself comes from this machine and nothing says that it is another's request.
+fn is_local(request: &HttpRequest) -> bool {
+    let is_loopback = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    is_loopback && !FORWARDING.iter().any(|name| request.headers().contains_key(*name))
 }
 
 /// Handler of `/metrics`; expects `web::Data<Telemetry>`. The operator is answered everything, a caller with
@@ -392,7 +424,8 @@ pub async fn metrics(request: HttpRequest, telemetry: web::Data<Telemetry>) -> R
             telemetry.render_of(&principal.organization)
         }
         (None, MetricsAccess::Open) => telemetry.render(),
-        (None, MetricsAccess::Operator) => {
+        (None, MetricsAccess::Local) if is_local(&request) => telemetry.render(),
+        (None, MetricsAccess::Local | MetricsAccess::Operator) => {
             return Err(Problem::unauthorized("identity.required", "authentication is required"));
         }
     };
@@ -467,5 +500,40 @@ mod tests {
         assert!(own.contains(r#"daybook_ledger_commits_total{ledger="acme"} 1"#), "{own}");
         assert!(own.contains(r#"daybook_projector_position{ledger="acme",projector="incidents"} 7"#), "{own}");
         assert!(!own.contains("other") && !own.contains("http_requests_total"), "{own}");
+    }
+
+    #[test]
+    fn gauges_of_a_ledger_that_is_opened_again_are_there_once_and_go_with_it() {
+        let telemetry = Telemetry::new().unwrap();
+        let acme: LedgerId = "acme".parse().unwrap();
+        let held = Arc::new(());
+        for value in [1, 2] {
+            let held = Arc::clone(&held);
+            telemetry.observe_ledger_gauge(&acme, "daybook_test", "A test", move || {
+                let _ = &held;
+                value
+            });
+        }
+        assert_eq!(Arc::strong_count(&held), 2, "what was read before is let go of");
+        let text = telemetry.render().unwrap();
+        assert_eq!(text.matches("daybook_test{").count(), 1, "{text}");
+        assert!(text.contains(r#"daybook_test{ledger="acme"} 2"#), "{text}");
+        telemetry.forget_gauges(&acme);
+        assert_eq!(Arc::strong_count(&held), 1);
+        assert!(!telemetry.render().unwrap().contains("daybook_test{"));
+        telemetry.observe_ledger_gauge(&acme, "daybook_test", "A test", || 3);
+        assert!(telemetry.render().unwrap().contains(r#"daybook_test{ledger="acme"} 3"#));
+    }
+
+    #[test]
+    fn metrics_are_local_only_without_a_proxy_in_between() {
+        let request = |peer: &str| actix_web::test::TestRequest::default().peer_addr(peer.parse().unwrap());
+        assert!(is_local(&request("127.0.0.1:9").to_http_request()));
+        assert!(is_local(&request("[::ffff:127.0.0.1]:9").to_http_request()));
+        assert!(!is_local(&request("192.0.2.1:9").to_http_request()));
+        for name in FORWARDING {
+            let passed_on = request("127.0.0.1:9").insert_header((name, "192.0.2.1"));
+            assert!(!is_local(&passed_on.to_http_request()), "{name}");
+        }
     }
 }

@@ -59,6 +59,15 @@ async fn strangers_are_limited_by_address_and_their_guesses_are_recorded() {
     assert_eq!(send(&kit, guess("203.0.113.2:1")).await.status, 401);
     let peers: Vec<_> = log.refused().into_iter().map(|refused| refused.peer.unwrap().to_string()).collect();
     assert_eq!(peers, ["203.0.113.1", "203.0.113.1", "203.0.113.2"]);
+    // What is one too many is one fact, whatever was asked.
+    let guess = |method: Method, path: &str| request(method, path, "wrong").peer_addr("203.0.113.1:3".parse().unwrap());
+    for (method, path) in [(Method::POST, "/v1/things"), (Method::GET, "/things/7"), (Method::GET, "/nothing")] {
+        assert_eq!(send(&kit, guess(method, path)).await.status, 429);
+    }
+    let too_many: Vec<_> =
+        log.refused().into_iter().filter(|refused| refused.reason == "request.rate_limited").collect();
+    assert_eq!(too_many.len(), 4);
+    assert!(too_many.iter().all(|refused| (refused.method, refused.route.as_str()) == ("OTHER", "*")));
 }
 
 #[actix_web::test]

@@ -4,6 +4,7 @@ pub mod answer;
 mod api_keys;
 mod auth;
 mod erasure;
+mod exclusive;
 mod holds;
 mod jwks;
 pub mod letters;
@@ -20,9 +21,8 @@ pub mod view;
 use actix_web::web::ServiceConfig;
 use utoipa::OpenApi;
 
-pub use state::{
-    CreateOrganization, CreateOrganizationError, IdentitySettings, IdentityState, OrganizationIdentity,
-};
+pub use erasure::reconcile as reconcile_erasures;
+pub use state::{CreateOrganization, CreateOrganizationError, IdentitySettings, IdentityState, OrganizationIdentity};
 
 /// Mounts every operation. Call it once for the root and once inside the scope `/v1`.
 ///

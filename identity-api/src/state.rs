@@ -122,6 +122,21 @@ impl IdentityState {
         })
     }
 
+    /// True where there is such an organisation and it is not open in this process: nothing about it can be answered here,
+    /// and nobody's credentials are wrong.
+    pub fn is_known_but_closed(&self, id: &LedgerId) -> bool {
+        self.organizations.is_unavailable(id)
+    }
+
+    /// The organisation; `None` where there is none of that id, 503 `organization.unavailable` where there is one that is not
+    /// open in this process. To be asked before anything is counted or recorded against a caller.
+    pub fn open_organization(&self, id: &LedgerId) -> Result<Option<Arc<OrganizationIdentity>>, Problem> {
+        match self.organizations.get(id) {
+            None if self.is_known_but_closed(id) => Err(organization_unavailable()),
+            organization => Ok(organization),
+        }
+    }
+
     /// Whether anybody may register with the organisation, as a viewer.
     pub fn is_registration_open(&self, state: &DirectoryState) -> bool {
         state.organization.settings.open_registration.unwrap_or(self.settings.open_registration)
@@ -217,6 +232,11 @@ impl OrganizationIdentity {
         Err(Problem::unavailable("directory.behind", "it is recorded, but cannot be seen yet", 1)
             .with_member("position", position))
     }
+}
+
+/// 503: the organisation is not open in this process.
+pub fn organization_unavailable() -> Problem {
+    Problem::unavailable("organization.unavailable", "the organisation is not open here at the moment", 5)
 }
 
 /// A vault that does not answer: 503; anything else is a fault of ours.

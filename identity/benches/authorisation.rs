@@ -42,7 +42,7 @@ async fn measure(requests: usize, people: usize) {
     }
     let key = generate(&vault).unwrap();
     let now = system_clock()();
-    assert!(vault.add_api_key(&main, &key.key_id, &key.digest, None, now).await.unwrap());
+    assert!(vault.add_api_key(&main, &key.key_id, &key.digest, 1, None, now).await.unwrap());
     let created = json!({ "name": "bench", "scopes": ["read"], "created_by": "operator" }).to_string();
     append(&ledger, "api_key", &key.key_id, vec![Draft::new("api_key.created", 1, created)]).await;
 

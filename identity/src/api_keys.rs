@@ -8,8 +8,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use daybook_ledger::LedgerId;
 use quick_cache::sync::Cache;
 
+use crate::directory::ApiKeyRecord;
 use crate::secret::Secret;
 use crate::vault::wrapping::{random, random_token};
 use crate::vault::{ApiKeyRow, Digest, Vault, VaultError};
@@ -105,10 +107,16 @@ impl ApiKeys {
         self.read(&held.row.key_id, held.version).await
     }
 
-    /// Whether `token` is the key whose row this is, and good at `now`.
-    pub fn accepts(&self, held: &HeldKey, token: &str, now: i64) -> bool {
+    /// The organisation of a key that was looked up before.
+    pub fn held_organization(&self, key_id: &str) -> Option<LedgerId> {
+        self.held.get(key_id).map(|held| held.row.ledger_id.clone())
+    }
+
+    /// Whether `token` is the key whose row this is, with a secret that is good at `now` and no older than `record`
+    /// says.
+    pub fn accepts(&self, held: &HeldKey, token: &str, record: &ApiKeyRecord, now: i64) -> bool {
         let digest = self.vault.api_key_digest(token);
-        held.row.accepts(&digest, now)
+        held.row.accepts(&digest, record.oldest_secret(now), now)
     }
 
     async fn read(&self, key_id: &str, version: u64) -> Result<Option<HeldKey>, VaultError> {

@@ -82,7 +82,12 @@ impl IdentityService {
 
     /// The state of an organisation's directory, where it is open here and to be relied on.
     fn state_of(&self, organization: &LedgerId) -> Result<Option<Arc<DirectoryState>>, Problem> {
-        let Some(directory) = self.0.directories.get(organization) else { return Ok(None) };
+        let Some(directory) = self.0.directories.get(organization) else {
+            if self.0.directories.is_unavailable(organization) {
+                return Err(unavailable("organization.unavailable", "the organisation is not open here at the moment"));
+            }
+            return Ok(None);
+        };
         if !directory.is_current(MOST_STALE) {
             return Err(unavailable("directory.stale", "who may do what is not known for sure at the moment"));
         }
@@ -96,9 +101,14 @@ impl IdentityService {
         Ok(Some(state))
     }
 
+    /// The organisation that a request names, or that of those which name none.
+    fn or_default(&self, named: Option<LedgerId>) -> LedgerId {
+        named.unwrap_or_else(|| self.0.config.default_organization().clone())
+    }
+
     async fn bearer(&self, token: &str, credentials: &Credentials<'_>) -> Result<Principal, Problem> {
         let named = credentials.organization_id()?;
-        if let Some(operator) = self.0.config.operator(token, named.clone().unwrap_or_else(LedgerId::main)) {
+        if let Some(operator) = self.0.config.operator(token, self.or_default(named.clone())) {
             return Ok(operator);
         }
         let principal = match key_id_of(token) {
@@ -122,7 +132,7 @@ impl Authenticator for IdentityService {
         match (credentials.bearer, credentials.dev) {
             (Some(token), _) => self.bearer(token, &credentials).await.map(Some),
             (None, Some((email, role))) if self.0.config.dev_auth() => {
-                let organization = credentials.organization_id()?.unwrap_or_else(LedgerId::main);
+                let organization = self.or_default(credentials.organization_id()?);
                 self.developer(email, role, organization).await.map(Some)
             }
             _ => Ok(None),

@@ -2,8 +2,8 @@
 //!
 //! A request hands its fact over and goes on; it never waits for the ledger. Each organisation has a bounded queue and
 //! a task that appends what has come together, every [`FLUSH_INTERVAL`] or when [`FLUSH_SIZE`] facts wait, to a stream
-//! of this process. Facts that are the same but for the request are counted, reads of one person share an entry. When
-//! the ledger does not take entries, facts wait; when the queue is full, further ones are counted as dropped, and
+//! of this process. Facts that are the same but for the request are counted, reads of one person share an entry. What
+//! strangers cause is counted aside, and becomes only so many entries a second however much of it there is. When the ledger does not take entries, facts wait; when the queue is full, further ones are counted as dropped, and
 //! [`AccessLog::can_record`] says so before that comes to pass, so that nobody reads unseen.
 //!
 //! What is recorded has no token, password or address: routes are patterns, reasons are codes, and what somebody asked
@@ -11,6 +11,7 @@
 
 mod batch;
 mod redaction;
+mod strangers;
 mod task;
 
 use std::collections::HashMap;
@@ -25,6 +26,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use self::batch::Fact;
+pub use self::batch::MAX_DENIALS;
+use self::strangers::Strangers;
+pub use self::strangers::{ENTRIES_PER_SECOND, MAX_REFUSALS};
 use self::task::{Message, Task};
 use crate::personal::PersonalData;
 
@@ -59,6 +63,7 @@ struct Counters {
 
 struct Queue {
     facts: mpsc::Sender<Message>,
+    strangers: Arc<Strangers>,
     ledger: Ledger,
     task: JoinHandle<()>,
 }
@@ -85,8 +90,9 @@ impl Recorder {
         let mut queues = self.0.queues.write().unwrap_or_else(PoisonError::into_inner);
         queues.entry(ledger.id().clone()).or_insert_with(|| {
             let (facts, received) = mpsc::channel(QUEUE_CAPACITY);
-            let task = Task::new(ledger.clone(), personal, Arc::clone(&self.0.counters));
-            Queue { facts, ledger, task: tokio::spawn(task.run(received)) }
+            let strangers = Arc::<Strangers>::default();
+            let task = Task::new(ledger.clone(), personal, Arc::clone(&strangers), Arc::clone(&self.0.counters));
+            Queue { facts, strangers, ledger, task: tokio::spawn(task.run(received)) }
         });
     }
 
@@ -119,6 +125,12 @@ impl Recorder {
         }
     }
 
+    /// How many organisations' tasks have ended though nobody told them to, so that nothing of theirs is recorded any more.
+    pub fn stopped(&self) -> usize {
+        let queues = self.0.queues.read().unwrap_or_else(PoisonError::into_inner);
+        queues.values().filter(|queue| queue.task.is_finished()).count()
+    }
+
     /// What became of facts so far: for metrics.
     pub fn counts(&self) -> RecorderCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -128,20 +140,33 @@ impl Recorder {
 
     /// Somebody tried to log in and could not. `reason` is a stable code, `user_id` the account, where there is one.
     pub fn login_failed(&self, organization: &LedgerId, reason: &str, user_id: Option<&str>) {
-        self.submit(organization, Fact::LoginFailed { reason: reason.to_owned(), user_id: user_id.map(str::to_owned) });
+        let (reason, user_id) = (reason.to_owned(), user_id.map(str::to_owned));
+        self.submit_stranger(organization, strangers::Fact::LoginFailed { reason, user_id }, None);
     }
 
     /// Somebody tried `what` too often.
     pub fn throttled(&self, organization: &LedgerId, what: &str, user_id: Option<&str>) {
-        self.submit(organization, Fact::Throttled { what: what.to_owned(), user_id: user_id.map(str::to_owned) });
+        let (what, user_id) = (what.to_owned(), user_id.map(str::to_owned));
+        self.submit_stranger(organization, strangers::Fact::Throttled { what, user_id }, None);
     }
 
     fn submit(&self, organization: &LedgerId, fact: Fact) {
         let queues = self.0.queues.read().unwrap_or_else(PoisonError::into_inner);
         let accepted = queues.get(organization).is_some_and(|queue| queue.facts.try_send(Message::Fact(fact)).is_ok());
-        if accepted {
-            return;
+        if !accepted {
+            self.dropped(organization);
         }
+    }
+
+    fn submit_stranger(&self, organization: &LedgerId, fact: strangers::Fact, request_id: Option<String>) {
+        let queues = self.0.queues.read().unwrap_or_else(PoisonError::into_inner);
+        match queues.get(organization) {
+            Some(queue) => queue.strangers.add(fact, request_id),
+            None => self.dropped(organization),
+        }
+    }
+
+    fn dropped(&self, organization: &LedgerId) {
         let dropped = self.0.counters.dropped.fetch_add(1, Ordering::Relaxed) + 1;
         // A flood of facts must not become a flood of lines.
         if dropped.is_power_of_two() {
@@ -170,7 +195,7 @@ impl AccessLog for Recorder {
     fn refused(&self, refused: Refused) {
         let Refused { organization, reason, method, route, request_id, peer: _ } = refused;
         let organization = self.known(organization);
-        self.submit(&organization, Fact::Refused { reason, method, route, request_id });
+        self.submit_stranger(&organization, strangers::Fact::Refused { reason, method, route }, Some(request_id));
     }
 
     fn read(&self, read: Read) {
@@ -193,7 +218,7 @@ impl AccessLog for Recorder {
 }
 
 async fn finish(organization: &LedgerId, queue: Queue) {
-    let Queue { facts, ledger: _, mut task } = queue;
+    let Queue { facts, mut task, .. } = queue;
     drop(facts);
     if tokio::time::timeout(SHUTDOWN_PATIENCE, &mut task).await.is_err() {
         task.abort();

@@ -117,10 +117,12 @@ create table vault_api_keys (
 );
 create index vault_api_keys_by_ledger on vault_api_keys (ledger_id);
 
--- More than one while a rotation overlaps.
+-- More than one while a rotation overlaps. version: that of the key's stream when the secret was made, so that the
+-- directory, which knows of rotations first, can refuse older ones.
 create table vault_api_key_digests (
     key_id text not null,
     digest text not null,
+    version bigint not null,
     valid_until bigint,
     primary key (key_id, digest)
 );

@@ -43,7 +43,10 @@ impl LedgerCheck {
                 not_evaluated,
             },
             completeness: NotChecked { verdict: "not_checked", reason: "no checkpoint was given to compare with" },
-            authorship: NotChecked { verdict: "not_checked", reason: "entries and heads carry no signatures yet" },
+            authorship: NotChecked {
+                verdict: "not_checked",
+                reason: "no keys were given to check the signatures of its checkpoints with",
+            },
             time: Time {
                 verdict: "server_asserted",
                 first_recorded_at: self.first_time,

@@ -20,6 +20,9 @@ use crate::settings::Settings;
 /// Destroys the key that the person's name, address and texts are sealed with. Entries stay
 /// and still verify; what they say about the person cannot be read by anybody any more. A
 /// legal hold on the person, or on a record that tells of them, stands in the way.
+///
+/// --approve and --reject are a person's: they need --token (or DAYBOOK_TOKEN) with the access
+/// token of somebody other than whoever asked, who may approve erasures. The operator cannot.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, group(ArgGroup::new("what").required(true)))]
 pub struct Arguments {
@@ -29,7 +32,7 @@ pub struct Arguments {
     /// Show what was asked for, and what became of it
     #[arg(long, group = "what")]
     list: bool,
-    /// Approve this erasure, and carry it out
+    /// Approve this erasure, and carry it out; needs a person's --token
     #[arg(long, group = "what", value_name = "ERASURE")]
     approve: Option<String>,
     /// Reject this erasure

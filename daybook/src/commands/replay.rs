@@ -16,6 +16,7 @@ use crate::commands::Outcome;
 use crate::runtime::client::Client;
 use crate::runtime::store;
 use crate::settings::Settings;
+use crate::settings::hidden::Hidden;
 
 /// Entries asked of a server at once.
 const SERVER_PAGE: u64 = 20_000;
@@ -61,6 +62,9 @@ pub struct Arguments {
     /// Ask this server instead of reading the store
     #[arg(long, value_name = "URL", env = "DAYBOOK_URL")]
     url: Option<String>,
+    /// The operator's token, where it is not in the data folder
+    #[arg(long, value_name = "TOKEN", env = "DAYBOOK_OPERATOR_TOKEN", hide_env_values = true)]
+    operator_token: Option<Hidden>,
 }
 
 /// Which entries, checked.
@@ -117,7 +121,8 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ou
     let selection = Selection::of(&arguments)?;
     let printed = match &arguments.url {
         Some(url) => {
-            let client = Client::find(settings, Some(url), None).await?.context("no server")?;
+            let token = arguments.operator_token.as_ref().map(|token| token.expose().to_owned());
+            let client = Client::find(settings, Some(url), token).await?.context("no server")?;
             from_server(&client, settings, &arguments, selection).await
         }
         None => {

@@ -64,6 +64,7 @@ async fn banner(settings: &Settings, server: &ServerSettings, running: &Running)
             "hash": head.hash,
             "token": token,
             "owner_link": running.owner_link,
+            "owner_missing": running.owner_missing || running.owner_link.is_some(),
         }));
     }
     output::line(format!("{} {}", output::bold("Daybook"), env!("CARGO_PKG_VERSION")))?;
@@ -75,6 +76,9 @@ async fn banner(settings: &Settings, server: &ServerSettings, running: &Running)
     output::line(format!("  token    {token}"))?;
     if let Some(link) = &running.owner_link {
         output::line(owner_hint(link))?;
+    }
+    if running.owner_missing {
+        output::line("  owner    nobody yet; `daybook people owner-link` prints a one-time link for the first one")?;
     }
     if server.dev_auth {
         output::line("  dev-auth is ON: x-user-email and x-user-role are believed")?;

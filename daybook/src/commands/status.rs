@@ -45,12 +45,22 @@ struct People {
     is_vault_failing: bool,
     accesses_lost: u64,
     letters_failed: u64,
+    /// Times that a task behind the requests ended that should have gone on.
+    task_failures: u64,
+    /// Organisations whose reactors have ended with an error.
+    reactors_failing: u64,
+    /// Organisations whose record of access has stopped.
+    recorders_stopped: u64,
 }
 
 impl People {
     /// Something that needs somebody to look at it.
     fn is_in_trouble(&self) -> bool {
-        self.organizations_failing > 0 || self.directories_failing > 0 || self.is_vault_failing
+        self.organizations_failing > 0
+            || self.directories_failing > 0
+            || self.is_vault_failing
+            || self.reactors_failing > 0
+            || self.recorders_stopped > 0
     }
 }
 
@@ -155,6 +165,9 @@ async fn people(settings: &Settings) -> anyhow::Result<Option<People>> {
         is_vault_failing: sum("daybook_vault_failing") + sum("daybook_vault_purge_failing") > 0,
         accesses_lost: sum("daybook_access_dropped"),
         letters_failed: sum("daybook_mail_failed"),
+        task_failures: sum("daybook_task_failures") + sum("daybook_checkpoints_stopped"),
+        reactors_failing: sum("daybook_reactors_failing"),
+        recorders_stopped: sum("daybook_access_recorders_stopped"),
     }))
 }
 
@@ -233,6 +246,9 @@ fn print(status: &Status) -> anyhow::Result<()> {
             (u64::from(people.is_vault_failing), "vault fails"),
             (people.accesses_lost, "reads and denials could not be recorded"),
             (people.letters_failed, "letters were given up"),
+            (people.task_failures, "times a task ended that should go on (the log says which)"),
+            (people.reactors_failing, "organisations' reactors have stopped"),
+            (people.recorders_stopped, "organisations' record of access has stopped"),
         ];
         let failing = failing.iter().filter(|(count, _)| *count > 0);
         let failing: String = failing.map(|(count, what)| format!("; {} {what}", output::count(*count))).collect();

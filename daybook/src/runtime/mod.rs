@@ -16,4 +16,5 @@ pub mod server;
 pub mod signals;
 pub mod signing;
 pub mod store;
+pub mod supervision;
 pub mod token;

@@ -10,7 +10,7 @@ use daybook_identity::directory::Directory;
 use daybook_identity::personal::PersonalData;
 use daybook_identity::recorder::Recorder;
 use daybook_identity::vault::Vault;
-use daybook_identity_api::OrganizationIdentity;
+use daybook_identity_api::{OrganizationIdentity, reconcile_erasures};
 use daybook_ledger::sequencer::Clock;
 use daybook_ledger::writing::store_failed;
 use daybook_ledger::{Ledger, LedgerId, LedgerReader};
@@ -26,6 +26,7 @@ use crate::runtime::hub::Hub;
 use crate::runtime::outside;
 use crate::runtime::projections::Control;
 use crate::runtime::signing::Signing;
+use crate::runtime::supervision::Supervision;
 use crate::settings::{ServerSettings, Settings};
 
 /// Projectors and reactors have this long to finish their batch at the end.
@@ -52,6 +53,8 @@ pub struct Common {
     pub recorder: Recorder,
     /// Metrics.
     pub telemetry: Telemetry,
+    /// Begins tasks again that should not have ended.
+    pub supervision: Supervision,
     /// The time.
     pub clock: Clock,
     /// Told why, once the store has failed for good.
@@ -131,7 +134,8 @@ impl Organization {
         let directory = Directory::open(reader.clone(), common.vault.clone())
             .await
             .with_context(|| format!("cannot read who is in the organisation {id}"))?;
-        followers.spawn(directory.clone().run(following));
+        let (of, until) = (directory.clone(), following.clone());
+        common.supervision.spawn(&mut followers, "directory", following, move || of.clone().run(until.clone()));
         observe_directory(telemetry, id, &directory);
 
         let personal = PersonalData::new(common.vault.clone(), id.clone());
@@ -149,11 +153,17 @@ impl Organization {
         projections.prepare().await.context("the read tables cannot be made")?;
         if server.roles.project {
             let control = Control::new(projections.clone(), reader.clone()).await;
-            workers.spawn(control.clone().watch(stopping.clone()));
+            let (of, until) = (control.clone(), stopping.clone());
+            common.supervision.spawn(&mut workers, "figures of projectors", stopping.clone(), move || {
+                of.clone().watch(until.clone())
+            });
             queries = queries.with_projections(Arc::new(control.clone()));
             telemetry.observe_projectors(id, move || control.readings());
-            let stopping = stopping.clone();
-            workers.spawn(async move { projections.run(stopping).await });
+            let until = stopping.clone();
+            common.supervision.spawn(&mut workers, "projectors", stopping.clone(), move || {
+                let (projections, until) = (projections.clone(), until.clone());
+                async move { projections.run(until).await }
+            });
         }
         if let Some(status) = reader.writing() {
             let (failure, mut stopping) = (common.failure.clone(), stopping.clone());
@@ -170,21 +180,40 @@ impl Organization {
         });
         if let (true, Some(ledger), Some(commands)) = (server.roles.react, &ledger, &commands) {
             let reactors = reactors(server, commands, &reader, &common.read_tables);
-            let organization = id.clone();
-            let until = stopping.clone();
-            workers.spawn(async move {
-                if let Err(error) = reactors.run(until).await {
-                    tracing::error!(ledger = %organization, %error, "the reactors have stopped");
+            let (organization, until) = (id.clone(), stopping.clone());
+            let (failing, is_failing) = watch::channel(false);
+            telemetry.observe_ledger_gauge(
+                id,
+                "daybook_reactors_failing",
+                "1 while the reactors have ended with an error and were not begun again yet",
+                move || u64::from(*is_failing.borrow()),
+            );
+            common.supervision.spawn(&mut workers, "reactors", stopping.clone(), move || {
+                let (reactors, organization) = (reactors.clone(), organization.clone());
+                let (until, failing) = (until.clone(), failing.clone());
+                async move {
+                    failing.send_replace(false);
+                    if let Err(error) = reactors.run(until).await {
+                        failing.send_replace(true);
+                        tracing::error!(ledger = %organization, %error, "the reactors have stopped");
+                    }
                 }
             });
             for schedule in outside::schedules(&server.outside, ledger, &common.read_tables, telemetry).await? {
-                workers.spawn(schedule.run(stopping.clone()));
+                let task = schedule.run(stopping.clone());
+                common.supervision.spawn_once(&mut workers, "anchors and witnesses", stopping.clone(), task);
             }
         }
         if let Some(ledger) = &ledger {
             common.recorder.open(ledger.clone(), personal.clone());
         }
         let identity = ledger.map(|ledger| Arc::new(OrganizationIdentity::new(ledger, directory.clone(), personal)));
+        if let Some(identity) = &identity {
+            // A vault from before an erasure may have been put back.
+            let removed = reconcile_erasures(&common.vault, identity, (common.clock)()).await;
+            removed
+                .with_context(|| format!("cannot tell whether the vault has erased people of the organisation {id}"))?;
+        }
         Ok(Self {
             reader,
             commands,

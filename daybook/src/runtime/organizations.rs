@@ -3,7 +3,7 @@
 //! The process that creates an organisation opens it at once; the others find it in the vault within half a second. One that
 //! cannot be opened does not keep the others from their work: it is tried again, and everybody can see that it is not there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -200,6 +200,8 @@ impl Registry {
             self.close(&id).await;
         }
         let wanted = rows.iter().map(|row| &row.ledger_id).filter(|id| !is_closed(id));
+        // Before any is opened: until then there is an answer for whoever comes for it, and it is not "there is none".
+        self.publish_unavailable(wanted.clone().cloned());
         let now = Instant::now();
         let due: Vec<LedgerId> = {
             let (open, mut failing) = (locked(&self.0.open), locked(&self.0.failing));
@@ -215,6 +217,16 @@ impl Registry {
             })
             .await;
         Ok(())
+    }
+
+    /// Tells whoever answers requests which organisations there are, for what they are to say of those that are not open.
+    fn publish_unavailable(&self, wanted: impl Iterator<Item = LedgerId>) {
+        let open: BTreeSet<LedgerId> = locked(&self.0.open).keys().cloned().collect();
+        let missing: BTreeSet<LedgerId> = wanted.filter(|id| !open.contains(id)).collect();
+        self.0.commands.set_unavailable(missing.clone());
+        self.0.queries.set_unavailable(missing.clone());
+        self.0.identities.set_unavailable(missing.clone());
+        self.0.directories.set_unavailable(missing);
     }
 
     fn failed(&self, id: &LedgerId, error: &anyhow::Error) {
@@ -239,7 +251,8 @@ impl Registry {
         if locked(&self.0.open).len() >= most {
             bail!("{most} organisations are open, and max_organizations allows no more");
         }
-        let organization = Organization::open(&self.0.common, id).await?;
+        let telemetry = &self.0.common.telemetry;
+        let organization = Organization::open(&self.0.common, id).await.inspect_err(|_| telemetry.forget_gauges(id))?;
         if *self.0.stopping.borrow() {
             organization.stop().await;
             bail!("the process is stopping");
@@ -268,6 +281,7 @@ impl Registry {
         if let Some(organization) = organization {
             organization.stop().await;
         }
+        self.0.common.telemetry.forget_gauges(id);
     }
 
     fn withdraw(&self, id: &LedgerId) {

@@ -81,9 +81,15 @@ impl People {
             move || u64::from(*purge_failing.borrow()),
         );
         let mut tasks = JoinSet::new();
-        tasks.spawn(service.clone().run(stopping.clone()));
-        tasks.spawn(registry.clone().run(stopping.clone()));
-        tasks.spawn(purge_vault(vault.clone(), Arc::clone(&clock), purging, stopping));
+        let supervision = &common.supervision;
+        let (of, until) = (service.clone(), stopping.clone());
+        supervision.spawn(&mut tasks, "last uses of API keys", stopping.clone(), move || of.clone().run(until.clone()));
+        let (of, until) = (registry.clone(), stopping.clone());
+        supervision.spawn(&mut tasks, "list of organisations", stopping.clone(), move || of.clone().run(until.clone()));
+        let (of, letters, time, until) = (vault.clone(), Arc::clone(&mailer), Arc::clone(&clock), stopping.clone());
+        supervision.spawn(&mut tasks, "removal of what is over", stopping, move || {
+            purge(of.clone(), Arc::clone(&letters), Arc::clone(&time), purging.clone(), until.clone())
+        });
         let settings = settings.clone();
         Ok(Self { vault, tokens, passwords, mailer, recorder, service, clock, settings, oidc, stop, tasks })
     }
@@ -161,7 +167,7 @@ pub async fn open_vault(location: &Location, data: &Path, master: Option<&Hidden
     };
     let opened = match location {
         Location::Embedded(folder) => Vault::open_sqlite(folder.join("vault.db"), key).await,
-        Location::Postgres(url) => Vault::open_postgres(url, POSTGRES_CONNECTIONS, key).await,
+        Location::Postgres(url) => Vault::open_postgres(url.expose(), POSTGRES_CONNECTIONS, key).await,
     };
     opened.with_context(|| format!("cannot open the vault of the {}", location.describe()))
 }
@@ -214,6 +220,12 @@ fn observe_recorder(telemetry: &Telemetry, recorder: &Recorder) {
         let recorder = recorder.clone();
         telemetry.observe_gauge(name, description, move || of(recorder.counts()));
     };
+    let recorders = recorder.clone();
+    telemetry.observe_gauge(
+        "daybook_access_recorders_stopped",
+        "Organisations whose denials, refusals and reads are recorded no more because the task has ended unexpectedly",
+        move || u64::try_from(recorders.stopped()).unwrap_or(u64::MAX),
+    );
     gauge("daybook_access_recorded", "Denials, refusals and reads put into ledgers since the start", |counts| {
         counts.recorded
     });
@@ -225,13 +237,25 @@ fn observe_recorder(telemetry: &Telemetry, recorder: &Recorder) {
     });
 }
 
-/// Removes from the vault what is over, now and then, until `shutdown` is true or its sender is gone.
-async fn purge_vault(vault: Vault, clock: Clock, failing: watch::Sender<bool>, mut shutdown: watch::Receiver<bool>) {
+/// Removes from the vault what is over, and letters that are good for nothing any more, now and then, until `shutdown` is
+/// true or its sender is gone.
+async fn purge(
+    vault: Vault,
+    mailer: Arc<dyn Mailer>,
+    clock: Clock,
+    failing: watch::Sender<bool>,
+    mut shutdown: watch::Receiver<bool>,
+) {
     let mut pause = FIRST_PURGE;
     loop {
         tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(pause) => {}
+        }
+        match mailer.tidy().await {
+            Ok(0) => {}
+            Ok(letters) => tracing::info!(letters, "removed letters whose links have long expired"),
+            Err(error) => tracing::error!(%error, "old letters cannot be removed; it is tried again"),
         }
         pause = match vault.purge(clock(), PURGE_ROWS).await {
             Ok(purged) => {

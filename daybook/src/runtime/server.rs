@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
 use anyhow::{Context, bail, ensure};
-use daybook_http_kit::{HttpKit, IdentityConfig, MetricsAccess, Secret, Telemetry, app};
+use daybook_http_kit::{HttpKit, IdentityConfig, Secret, Telemetry, app};
 use daybook_identity::recorder::Recorder;
 use daybook_identity_api::IdentityState;
 use daybook_ledger::LedgerReader;
@@ -28,6 +28,7 @@ use crate::runtime::organization::Common;
 use crate::runtime::organizations::Registry;
 use crate::runtime::people::{self, People};
 use crate::runtime::store::{self, Location};
+use crate::runtime::supervision::Supervision;
 use crate::runtime::token;
 use crate::settings::{ServerSettings, Settings};
 
@@ -60,6 +61,8 @@ pub struct Running {
     pub checkpoints: Option<CheckpointRequests>,
     /// A one-time link for the owner, where the organisation has none yet. To be shown to whoever started this, once.
     pub owner_link: Option<String>,
+    /// True where the organisation has no owner yet, and it is to be said how it gets one, because no link was made.
+    pub owner_missing: bool,
     registry: Registry,
     people: People,
     ledger_file: Option<PathBuf>,
@@ -98,9 +101,11 @@ impl Running {
             read_tables: location.open_read_tables().await?,
             recorder: Recorder::new(settings.ledger()),
             telemetry: telemetry.clone(),
+            supervision: Supervision::default(),
             clock: system_clock(),
             failure,
         };
+        common.supervision.observe(&telemetry);
         let read_tables = common.read_tables.clone();
         let registry = Registry::open(common.clone()).await?;
         registry.observe(&telemetry);
@@ -112,10 +117,13 @@ impl Running {
             let checkpoints = organization.signing.as_ref().map(|signing| signing.requests.clone());
             (organization.reader.clone(), organization.commands.clone(), checkpoints)
         })?;
-        let owner_link = match location.ledger_file() {
-            Some(_) => people::owner_link(&state, reader.id()).await?,
-            // Several processes start on one database: they would each show another link.
-            None => None,
+        let (owner_link, owner_missing) = match location.ledger_file() {
+            Some(_) => (people::owner_link(&state, reader.id()).await?, false),
+            // Several processes start on one database, and each link is in place of the one before: none is made unasked.
+            None if server.roles.write => {
+                (None, state.needs_owner(reader.id()).await.context("the vault cannot be read")?)
+            }
+            None => (None, false),
         };
         let description = ServerDescription {
             url: url.clone(),
@@ -138,6 +146,7 @@ impl Running {
             token_in_file,
             checkpoints,
             owner_link,
+            owner_missing,
             registry,
             people,
             ledger_file: location.ledger_file().filter(|_| can_append),
@@ -245,7 +254,7 @@ fn listen(
     .with_context(|| format!("cannot listen on {}", server.listen))?;
     let url = reachable_url(*http.addrs().first().context("the server listens nowhere")?);
     let state = Arc::new(people.state(registry, identity, &url));
-    let is_open = server.web.metrics_open(&http.addrs());
+    let metrics_access = server.web.metrics_access(&http.addrs());
     services.get_or_init(|| Services {
         roles: server.roles,
         commands: registry.commands(),
@@ -253,7 +262,7 @@ fn listen(
         identities: registry.identities(),
         identity: Arc::clone(&state),
         telemetry,
-        metrics_access: if is_open { MetricsAccess::Open } else { MetricsAccess::Operator },
+        metrics_access,
     });
     let running = http.run();
     let handle = running.handle();
@@ -287,8 +296,9 @@ fn identity(settings: &Settings, server: &ServerSettings) -> anyhow::Result<(Ide
         Some(key) => key.expose().to_owned(),
         None => token::ensure_actor_key(&settings.data)?,
     };
-    let identity =
-        IdentityConfig::new(Some(Secret::new(operator_token)), server.dev_auth).with_actor_key(Secret::new(actor_key));
+    let identity = IdentityConfig::new(Some(Secret::new(operator_token)), server.dev_auth)
+        .with_actor_key(Secret::new(actor_key))
+        .with_default_organization(settings.ledger());
     Ok((identity, in_file))
 }
 

@@ -74,7 +74,14 @@ impl Signing {
         let seen = status.clone();
         telemetry.observe_checkpoints(&id, move || reading(&seen.borrow(), clock()));
         let (stop, stopping) = watch::channel(false);
-        let task = tokio::spawn(checkpointer.run(interval, stopping));
+        let (task, asked) = (tokio::spawn(checkpointer.run(interval, stopping)), stop.subscribe());
+        let running = task.abort_handle();
+        telemetry.observe_ledger_gauge(
+            &id,
+            "daybook_checkpoints_stopped",
+            "1 where the task that signs checkpoints has ended unexpectedly; the next start begins it again",
+            move || u64::from(running.is_finished() && !*asked.borrow()),
+        );
         Ok(Self { requests, status, stop, task })
     }
 

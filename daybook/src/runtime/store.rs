@@ -14,6 +14,7 @@ use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use crate::settings::Settings;
+use crate::settings::hidden::Hidden;
 
 /// Connections to PostgreSQL for reading the ledger, and again for the read tables.
 const POSTGRES_CONNECTIONS: u32 = 8;
@@ -27,7 +28,7 @@ pub enum Location {
     /// `ledger.db` and `read.db` in a folder.
     Embedded(PathBuf),
     /// Both in one PostgreSQL database.
-    Postgres(String),
+    Postgres(Hidden),
 }
 
 impl Location {
@@ -67,7 +68,7 @@ impl Location {
     pub fn describe(&self) -> String {
         match self {
             Self::Embedded(folder) => format!("embedded store in {}", folder.display()),
-            Self::Postgres(url) => format!("PostgreSQL at {}", without_credentials(url)),
+            Self::Postgres(url) => format!("PostgreSQL at {}", without_credentials(url.expose())),
         }
     }
 
@@ -80,7 +81,9 @@ impl Location {
                 Ok(Arc::new(store))
             }
             Self::Postgres(url) => {
-                let store = PostgresStore::open(url, POSTGRES_CONNECTIONS).await.map_err(|error| self.failed(error))?;
+                let store = PostgresStore::open(url.expose(), POSTGRES_CONNECTIONS)
+                    .await
+                    .map_err(|error| self.failed(error))?;
                 Ok(Arc::new(store))
             }
         }
@@ -98,8 +101,9 @@ impl Location {
                 Ok(Arc::new(store))
             }
             Self::Postgres(url) => {
-                let store =
-                    PostgresStore::connect(url, POSTGRES_CONNECTIONS).await.map_err(|error| self.failed(error))?;
+                let store = PostgresStore::connect(url.expose(), POSTGRES_CONNECTIONS)
+                    .await
+                    .map_err(|error| self.failed(error))?;
                 Ok(Arc::new(store))
             }
         }
@@ -114,7 +118,7 @@ impl Location {
                 set_aside_if_damaged(&file).await?;
                 ReadDb::open_sqlite(file).await
             }
-            Self::Postgres(url) => ReadDb::open_postgres(url, POSTGRES_CONNECTIONS).await,
+            Self::Postgres(url) => ReadDb::open_postgres(url.expose(), POSTGRES_CONNECTIONS).await,
         };
         opened.with_context(|| format!("cannot open the read tables of the {}", self.describe()))
     }
@@ -129,7 +133,7 @@ impl Location {
                 }
                 ReadDb::open_sqlite_read_only(file).await
             }
-            Self::Postgres(url) => ReadDb::open_postgres(url, 2).await,
+            Self::Postgres(url) => ReadDb::open_postgres(url.expose(), 2).await,
         };
         opened.map(Some).with_context(|| format!("cannot open the read tables of the {}", self.describe()))
     }
@@ -138,7 +142,7 @@ impl Location {
     pub fn source(&self) -> Source {
         match self {
             Self::Embedded(folder) => Source::Sqlite(folder.join("ledger.db")),
-            Self::Postgres(url) => Source::Postgres(url.clone()),
+            Self::Postgres(url) => Source::Postgres(url.expose().to_owned()),
         }
     }
 
@@ -236,7 +240,8 @@ mod tests {
 
     #[test]
     fn passwords_are_not_shown() {
-        let location = Location::Postgres("postgres://u:p@ss@db:5432/daybook?password=x".to_owned());
+        let location = Location::Postgres("postgres://u:p@ss@db:5432/daybook?password=x".into());
+        assert!(!format!("{location:?}").contains("p@ss"));
         assert_eq!(location.describe(), "PostgreSQL at postgres://db:5432/daybook");
     }
 }

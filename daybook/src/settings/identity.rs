@@ -126,7 +126,7 @@ impl IdentitySettings {
     }
 }
 
-/// An address that links can begin with: scheme, host, perhaps a path.
+/// An address that links can begin with: scheme and host, perhaps a port.
 fn checked_url(text: &str) -> anyhow::Result<String> {
     let text = text.trim().trim_end_matches('/');
     let url: Url = text.parse().with_context(|| format!("public_url {text:?} is not a URL"))?;
@@ -134,6 +134,11 @@ fn checked_url(text: &str) -> anyhow::Result<String> {
     ensure!(
         url.has_host() && url.username().is_empty() && url.password().is_none(),
         "public_url must name a host and nobody"
+    );
+    ensure!(
+        url.path() == "/",
+        "public_url must have no path, as in https://daybook.example.com: the pages ask for /pages and /v1 at the root of \
+         their host, so give Daybook a host name of its own"
     );
     ensure!(url.query().is_none() && url.fragment().is_none(), "public_url must have no parameters");
     Ok(text.to_owned())
@@ -179,6 +184,8 @@ mod tests {
             "public_url = \"ftp://daybook.example\"",
             "public_url = \"https://user:pass@daybook.example\"",
             "public_url = \"https://daybook.example/?a=b\"",
+            "public_url = \"https://example.com/daybook\"",
+            "public_url = \"https://example.com/daybook/\"",
             "token_issuer = \"two words\"",
         ] {
             assert!(resolve(text).is_err(), "{text}");

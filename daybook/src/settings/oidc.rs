@@ -3,6 +3,7 @@
 use anyhow::ensure;
 use daybook_identity::oidc::{OidcSettings, Providers, RawOidcSettings};
 use daybook_identity::secret::Secret;
+use daybook_ledger::LedgerId;
 use serde::Deserialize;
 
 use super::hidden::Hidden;
@@ -24,7 +25,7 @@ pub struct OidcEntry {
     pub client_secret: Option<Hidden>,
     /// What is asked for; `openid email profile` where it is not said.
     pub scopes: Option<Vec<String>>,
-    /// The organisation that its people come into; `main` where it is not said.
+    /// The organisation that its people come into; the server's ledger where it is not said.
     pub organization: Option<String>,
     /// The role of people whom nobody knows here; without one only those come in who are here or were invited.
     pub role_on_first_login: Option<String>,
@@ -38,15 +39,21 @@ fn secret_variable(name: &str) -> String {
     format!("DAYBOOK_OIDC_{}_SECRET", name.to_ascii_uppercase().replace('-', "_"))
 }
 
-/// The providers with their secrets: from the environment (`variable`), else from the file. Everything is checked here, so
+/// The providers with their secrets: from the environment (`variable`), else from the file; and with their organisations:
+/// the server's `ledger` where the file names none. Everything is checked here, so
 /// that a mistake shows at the start and not at the first login.
-pub fn resolve(entries: Vec<OidcEntry>, variable: impl Fn(&str) -> Option<Hidden>) -> anyhow::Result<Vec<OidcEntry>> {
+pub fn resolve(
+    entries: Vec<OidcEntry>,
+    ledger: &LedgerId,
+    variable: impl Fn(&str) -> Option<Hidden>,
+) -> anyhow::Result<Vec<OidcEntry>> {
     ensure!(entries.len() <= MAX_PROVIDERS, "there may be at most {MAX_PROVIDERS} tables [[oidc]]");
     let entries: Vec<OidcEntry> = entries
         .into_iter()
         .map(|entry| {
             let secret = variable(&secret_variable(&entry.name)).or(entry.client_secret);
-            OidcEntry { client_secret: secret.filter(|secret| !secret.is_empty()), ..entry }
+            let organization = entry.organization.or_else(|| Some(ledger.to_string()));
+            OidcEntry { client_secret: secret.filter(|secret| !secret.is_empty()), organization, ..entry }
         })
         .collect();
     providers(&entries)?;
@@ -93,12 +100,16 @@ mod tests {
     #[test]
     fn secrets_of_the_environment_go_before_those_of_the_file() {
         let variable = |name: &str| (name == "DAYBOOK_OIDC_CORP_A_SECRET").then(|| Hidden::from("given"));
-        let resolved = resolve(entries(TWO), variable).unwrap();
+        let resolved = resolve(entries(TWO), &"desk".parse().unwrap(), variable).unwrap();
         assert_eq!(resolved[0].client_secret, Some("given".into()));
         assert_eq!(resolved[1].client_secret, None);
         assert!(!format!("{resolved:?}").contains("given"));
         let providers = providers(&resolved).unwrap();
         assert_eq!(providers.of(&"acme".parse().unwrap()).map(|provider| provider.name()).collect::<Vec<_>>(), ["b"]);
+        let providers = self::providers(&resolved).unwrap();
+        let desk = "desk".parse().unwrap();
+        let of_desk = providers.of(&desk).map(|provider| provider.name().to_owned());
+        assert_eq!(of_desk.collect::<Vec<_>>(), ["corp-a"], "who names no organisation is of the server's ledger");
     }
 
     #[test]
@@ -111,7 +122,8 @@ mod tests {
     #[test]
     fn mistakes_show_at_the_start() {
         let none = |_: &str| None;
-        assert!(resolve(entries(TWO), none).is_ok());
+        let main = LedgerId::main();
+        assert!(resolve(entries(TWO), &main, none).is_ok());
         for (right, wrong) in [
             ("https://a.example", "http://a.example"),
             ("\"b\"", "\"corp-a\""),
@@ -119,7 +131,7 @@ mod tests {
             ("analyst", "owner"),
             ("acme", "Not An Id"),
         ] {
-            assert!(resolve(entries(&TWO.replace(right, wrong)), none).is_err(), "{wrong}");
+            assert!(resolve(entries(&TWO.replace(right, wrong)), &main, none).is_err(), "{wrong}");
         }
         assert!(toml::from_str::<File>(&TWO.replace("client_secret", "client_secrte")).is_err());
     }

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use anyhow::{Context, ensure};
 use clap::{ArgAction, Args};
 use daybook_http_kit::rate_limit::{DEFAULT_BURST, DEFAULT_PER_SECOND};
-use daybook_http_kit::{Cors, RateLimits, TrustedProxies};
+use daybook_http_kit::{Cors, MetricsAccess, RateLimits, TrustedProxies};
 use serde::Deserialize;
 
 /// Most requests a second, and at once.
@@ -42,7 +42,8 @@ pub struct WebOptions {
     /// Requests that it may make at once [default: 5000]
     #[arg(long = "rate-burst", value_name = "N", env = "DAYBOOK_RATE_BURST", help_heading = "HTTP")]
     pub rate_limit_burst: Option<u32>,
-    /// Show the metrics to whoever asks, not only to the operator [default: true where all listening addresses are loopback]
+    /// Show the metrics to whoever asks, not only to the operator [default: to programs on this machine, if it
+    /// listens on loopback only, trusts no proxy, and none has passed the request on]
     #[arg(
         long,
         env = "DAYBOOK_METRICS_OPEN",
@@ -73,7 +74,7 @@ pub struct WebSettings {
     pub trusted_proxies: TrustedProxies,
     /// The limit; none where there is none.
     pub rate_limit: Option<RateLimit>,
-    /// As configured; see [`WebSettings::metrics_open`].
+    /// As configured; see [`WebSettings::metrics_access`].
     metrics_open: Option<bool>,
 }
 
@@ -108,9 +109,16 @@ impl WebSettings {
         self.rate_limit.map_or_else(RateLimits::off, |limit| RateLimits::new(limit.per_second, limit.burst))
     }
 
-    /// Whether a server that listens on `addresses` shows its metrics to whoever asks.
-    pub fn metrics_open(&self, addresses: &[SocketAddr]) -> bool {
-        self.metrics_open.unwrap_or_else(|| addresses.iter().all(|address| address.ip().is_loopback()))
+    /// Whom a server that listens on `addresses` shows its metrics without credentials. Where nothing is said: this
+    /// machine alone, and nobody where a proxy may stand in between.
+    pub fn metrics_access(&self, addresses: &[SocketAddr]) -> MetricsAccess {
+        let is_alone = self.trusted_proxies == TrustedProxies::default()
+            && addresses.iter().all(|address| address.ip().is_loopback());
+        match self.metrics_open {
+            Some(true) => MetricsAccess::Open,
+            None if is_alone => MetricsAccess::Local,
+            Some(false) | None => MetricsAccess::Operator,
+        }
     }
 }
 
@@ -131,10 +139,12 @@ mod tests {
         assert_eq!(settings.trusted_proxies, TrustedProxies::default());
         assert_eq!(settings.rate_limit.map(|limit| (limit.per_second.get(), limit.burst.get())), Some((1_000, 5_000)));
         let (inside, outside) = ("127.0.0.1:80".parse().unwrap(), "192.0.2.1:80".parse().unwrap());
-        assert!(settings.metrics_open(&[inside]));
-        assert!(!settings.metrics_open(&[inside, outside]));
-        assert!(resolve("metrics_open = true").unwrap().metrics_open(&[outside]));
-        assert!(!resolve("metrics_open = false").unwrap().metrics_open(&[inside]));
+        let access = |text: &str, addresses: &[SocketAddr]| resolve(text).unwrap().metrics_access(addresses);
+        assert_eq!(access("", &[inside]), MetricsAccess::Local);
+        assert_eq!(access("", &[inside, outside]), MetricsAccess::Operator);
+        assert_eq!(access("trusted_proxies = [\"127.0.0.1\"]", &[inside]), MetricsAccess::Operator);
+        assert_eq!(access("metrics_open = true", &[outside]), MetricsAccess::Open);
+        assert_eq!(access("metrics_open = false", &[inside]), MetricsAccess::Operator);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What is done to API keys. The fact comes first, then the vault: a secret without a fact opens nothing, and what the
 //! directory says of a key holds whatever the vault has.
 
-use daybook_domain::Patch;
 use daybook_domain::api_key::{ApiKey, ApiKeyCommand, ApiKeyPatch, Created};
 use daybook_domain::text::{ActorId, Description, Line, Reason};
+use daybook_domain::{Patch, Timestamp};
 use daybook_http_kit::Problem;
 use daybook_http_kit::permission_set::PermissionSet;
-use daybook_identity::api_keys::regenerate;
+use daybook_identity::api_keys::{NewApiKey, regenerate};
+use daybook_identity::directory::ApiKeyRecord;
+use daybook_identity::vault::KeyRotation;
 use daybook_ledger::commands::CommandContext;
 
 use super::body::{ChangeKeyBody, CreateKeyBody, RotateBody, ends, scopes};
@@ -20,7 +22,7 @@ use crate::state::vault_problem;
 /// Hexadecimal digits of a key's id.
 const ID_DIGITS: usize = 12;
 
-/// Makes a key. Its value is there unless this is a repeat.
+/// Makes a key. Its value is there unless this is a repeat, and the first was not interrupted.
 pub(super) async fn create(
     doing: &Doing<'_>,
     body: CreateKeyBody,
@@ -30,7 +32,7 @@ pub(super) async fn create(
     let at = installation.timestamp()?;
     let wish = body.wish(at)?;
     within_own(doing.caller, &wish.permissions, None)?;
-    let id = short_id("key", ID_DIGITS, &context);
+    let id = short_id("key", ID_DIGITS, &identity.id, &context);
     let key = regenerate(&installation.vault, &id).map_err(vault_problem)?;
     let content = Box::new(Created {
         name: wish.name,
@@ -41,19 +43,12 @@ pub(super) async fn create(
     });
     let command = ApiKeyCommand::Create { content, at };
     let outcome = execute::<ApiKey>(identity, &identity.api_keys, &id, command, context).await?;
-    let value = if outcome.replayed {
-        None
-    } else {
-        let expires_at = Some(wish.expires_at.micros());
-        let vault = &installation.vault;
-        let added = vault.add_api_key(&identity.id, &id, &key.digest, expires_at, at.micros()).await;
-        if !added.map_err(vault_problem)? {
-            // The id is another organisation's: as unlikely as a guessed key, and this one must not open anything.
-            tracing::error!(key_id = id, "the id of a new API key is taken");
-            return Err(Problem::unavailable("api_key.id_taken", "the key could not be made; make another one", 1));
-        }
-        Some(key.token)
-    };
+    let state = identity.directory.now();
+    let record = known(&state, &id)?;
+    // What came after the fact that is repeated has settled the matter.
+    let is_open = record.revoked_at.is_none() && record.rotations.is_empty();
+    let is_added = is_open && add(doing, record, &key, outcome.version, at).await?;
+    let value = is_added.then_some(key.token);
     let view = ApiKeyView::found(installation, identity, &id).await?;
     Ok((done(outcome), ApiKeyShown::of(view, value.as_ref().map(|value| value.expose()))))
 }
@@ -114,21 +109,27 @@ pub(super) async fn rotate(
     let at = installation.timestamp()?;
     let old_valid_until = body.old_valid_until(at)?;
     let key = regenerate(&installation.vault, id).map_err(vault_problem)?;
-    let expires_at = record.expires_at;
     let command = ApiKeyCommand::Rotate { old_valid_until, at };
     let outcome = execute::<ApiKey>(identity, &identity.api_keys, id, command, context).await?;
-    let value = if outcome.replayed {
-        None
-    } else {
-        let (vault, now) = (&installation.vault, at.micros());
-        let until = old_valid_until.micros();
-        let rotated = vault.rotate_api_key(&identity.id, id, &key.digest, until).await.map_err(vault_problem)?;
-        // The fact of the key was recorded, and whoever made it was interrupted before the vault knew of it.
-        if !rotated {
-            vault.add_api_key(&identity.id, id, &key.digest, expires_at, now).await.map_err(vault_problem)?;
+    let state = identity.directory.now();
+    let record = known(&state, id)?;
+    let (vault, version) = (&installation.vault, outcome.version);
+    // A repeat completes what was interrupted, as it was recorded. A later rotation has settled the matter.
+    let current = record.rotations.last().filter(|last| last.version == version && record.revoked_at.is_none());
+    let is_rotated = match current {
+        None => false,
+        Some(current) => {
+            let until = current.old_valid_until;
+            let rotated = vault.rotate_api_key(&identity.id, id, &key.digest, version, until).await;
+            match rotated.map_err(vault_problem)? {
+                KeyRotation::Done => true,
+                KeyRotation::Already => false,
+                // Whoever made the key was interrupted before the vault knew of it.
+                KeyRotation::NoKey => add(doing, record, &key, version, at).await?,
+            }
         }
-        Some(key.token)
     };
+    let value = is_rotated.then_some(key.token);
     let view = ApiKeyView::found(installation, identity, id).await?;
     Ok((done(outcome), ApiKeyShown::of(view, value.as_ref().map(|value| value.expose()))))
 }
@@ -147,6 +148,30 @@ pub(super) async fn revoke(
     let view = ApiKeyView::found(installation, identity, id).await?;
     installation.vault.remove_api_key(&identity.id, id).await.map_err(vault_problem)?;
     Ok((done(outcome), view))
+}
+
+/// Puts a key into the vault with its first secret, of the fact that is version `version` of its stream. False where
+/// somebody else has carried out the same command meanwhile; 503 where the id is another organisation's.
+async fn add(
+    doing: &Doing<'_>,
+    record: &ApiKeyRecord,
+    key: &NewApiKey,
+    version: u64,
+    at: Timestamp,
+) -> Result<bool, Problem> {
+    let (vault, organization) = (&doing.installation.vault, &doing.identity.id);
+    let (id, expires_at) = (record.key_id.as_str(), record.expires_at);
+    let added = vault.add_api_key(organization, id, &key.digest, version, expires_at, at.micros()).await;
+    if added.map_err(vault_problem)? {
+        return Ok(true);
+    }
+    let row = vault.api_key(id).await.map_err(vault_problem)?;
+    if row.is_some_and(|row| row.ledger_id == *organization) {
+        return Ok(false);
+    }
+    // As unlikely as a guessed key, and this one must not open anything.
+    tracing::error!(key_id = id, "the id of an API key is taken");
+    Err(Problem::unavailable("api_key.id_taken", "the key could not be made; make another one", 1))
 }
 
 /// What scopes permit. A word that means nothing permits nothing.

@@ -45,6 +45,27 @@ pub(crate) fn no_session() -> Problem {
     Problem::bad_request("auth.no_session", "these credentials belong to no session")
 }
 
+/// The caller of a command with a body: 401 to the unknown before the body is looked at, and what is wrong with the body
+/// before whether the caller has an account.
+pub(crate) struct Claimant(Result<Account, Problem>);
+
+impl Claimant {
+    /// The account, refused as [`Account`] is.
+    pub(crate) fn account(self) -> Result<Account, Problem> {
+        self.0
+    }
+}
+
+impl FromRequest for Claimant {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let account = Account::from_request(request, payload).into_inner();
+        ready(Principal::of(request).map(|_| Self(account)))
+    }
+}
+
 impl FromRequest for Account {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;

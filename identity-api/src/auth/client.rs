@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::USER_AGENT;
-use actix_web::{FromRequest, HttpRequest};
-use daybook_http_kit::{AccessLog as _, Peer, Problem, Refused, RequestContext};
+use actix_web::{FromRequest, HttpRequest, web};
+use daybook_http_kit::{AccessLog as _, IdentityConfig, Peer, Problem, Refused, RequestContext};
 use daybook_ledger::commands::CommandContext;
 use daybook_ledger::{Actor, LedgerId};
 
@@ -26,12 +26,14 @@ pub(crate) struct Client {
     pub(crate) address: Option<IpAddr>,
     agent: Option<String>,
     organization: Option<String>,
+    default_organization: LedgerId,
     method: &'static str,
     route: String,
 }
 
 impl Client {
-    /// The organisation that is meant: what the body says or `X-Organization-ID`, else `main`. Both and different is a 400.
+    /// The organisation that is meant: what the body says or `X-Organization-ID`, else the server's own. Both and
+    /// different is a 400.
     /// That there is such an organisation is not said.
     pub(crate) fn organization(&self, body: Option<&str>) -> Result<LedgerId, Problem> {
         let text = match (body, self.organization.as_deref()) {
@@ -43,7 +45,7 @@ impl Client {
                 .at("/organization_id", "differs from the header X-Organization-ID"));
             }
             (Some(text), _) | (None, Some(text)) => text,
-            (None, None) => return Ok(LedgerId::main()),
+            (None, None) => return Ok(self.default_organization.clone()),
         };
         let pointer = if body.is_some() { "/organization_id" } else { "X-Organization-ID" };
         text.parse().map_err(|_| Problem::invalid(pointer, "must match [a-z0-9-]{1,63}"))
@@ -96,6 +98,7 @@ fn read(request: &HttpRequest) -> Result<Client, Problem> {
             value.to_str().map_err(|_| Problem::invalid("X-Organization-ID", "must match [a-z0-9-]{1,63}"))?.to_owned(),
         ),
     };
+    let config = request.app_data::<web::Data<IdentityConfig>>();
     let agent = request.headers().get(USER_AGENT).map(|value| {
         String::from_utf8_lossy(value.as_bytes()).chars().filter(|c| !c.is_control()).take(MAX_AGENT).collect()
     });
@@ -104,6 +107,7 @@ fn read(request: &HttpRequest) -> Result<Client, Problem> {
         address: Peer::of(request).address,
         agent,
         organization,
+        default_organization: config.map_or_else(LedgerId::main, |config| config.default_organization().clone()),
         method: known_method(request.method().as_str()),
         route: request.match_pattern().unwrap_or_default(),
     })

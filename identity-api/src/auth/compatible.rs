@@ -11,7 +11,7 @@ use daybook_identity::secret::Secret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::account::Account;
+use super::account::{Account, Claimant};
 use super::client::Client;
 use super::health::{self, AuthHealth};
 use super::login::log_in;
@@ -242,12 +242,13 @@ pub(crate) async fn get_profile(
     request_body = CompatibleProfileBody,
     responses((status = 200, description = "The profile.", body = Envelope<CompatibleProfile>)))]
 pub(crate) async fn put_profile(
-    account: Account,
+    caller: Claimant,
     client: Client,
     _: NoQuery,
     state: web::Data<IdentityState>,
     body: Body<CompatibleProfileBody>,
 ) -> Result<HttpResponse, Problem> {
+    let account = caller.account()?;
     let CompatibleProfileBody { name, picture_url, _first_time: _ } = body.value;
     let change = ProfileBody { full_name: name, picture_url, ..ProfileBody::default() };
     let view = profile::change(&state, &client, &account, change, account.context(&client)).await?;

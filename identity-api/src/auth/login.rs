@@ -18,8 +18,9 @@ use utoipa::ToSchema;
 
 use super::client::Client;
 use super::codes::{self, CodeKind};
+use super::session::Seen;
 use super::session::{self, TokenAnswer};
-use super::throttle::Attempt;
+use super::throttle::{Attempt, forgive};
 use crate::state::{IdentityState, OrganizationIdentity, password_problem, vault_problem};
 
 const MINUTE: i64 = 60_000_000;
@@ -30,6 +31,7 @@ const ENROLMENT_LIFETIME: i64 = 15 * MINUTE;
 /// In a challenge's payload: what it is for, and what was shown before it.
 const FOR: &str = "for";
 const FIRST: &str = "first";
+const SEEN: &str = "seen";
 
 /// An e-mail address and a password.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -89,7 +91,7 @@ pub(crate) async fn second_factor(
 ) -> Result<HttpResponse, Problem> {
     let SecondFactorBody { challenge, code } = body.value;
     let challenged = peek_challenge(&state, &client, &challenge, Stage::Login).await?;
-    let Challenged { organization, user, account, .. } = &challenged;
+    let Challenged { organization, user, account, seen, .. } = &challenged;
     let attempt = Attempt::begin(&state, &client, &organization.id, account).await?;
     let Some(kind) = codes::verify(&state, &organization.id, &user.user_id, &code).await? else {
         attempt.failed().await?;
@@ -104,7 +106,7 @@ pub(crate) async fn second_factor(
         CodeKind::Recovery => SessionMethod::RecoveryCode,
     };
     let methods = vec![challenged.first.clone(), second];
-    let answer = session::begin(&state, organization, &client, &user.user_id, methods);
+    let answer = session::begin(&state, organization, &client, &user.user_id, methods, *seen);
     Ok(HttpResponse::Ok().json(answer.await?))
 }
 
@@ -116,18 +118,24 @@ pub(super) async fn log_in(
     email: &str,
     password: Secret,
 ) -> Result<TokenAnswer, Problem> {
-    let (organization, user) = by_password(state, client, id, email, password).await?;
-    go_on(state, client, &organization, &user, SessionMethod::Password).await
+    let (organization, user, account) = by_password(state, client, id, email, password).await?;
+    go_on(state, client, &organization, &user, &account, SessionMethod::Password).await
 }
 
-/// How a login goes on for somebody who has shown one factor, `first`: a session, or the challenge to show another.
+/// How a login goes on for somebody who has shown one factor, `first`: a session, or the challenge to show another. `account`
+/// is as it was when the factor was looked at.
+///
+/// Guesses are forgotten where a session begins and not before: else who knows the password could have them forgotten, and
+/// guess at the second factor for ever.
 pub(crate) async fn go_on(
     state: &IdentityState,
     client: &Client,
     organization: &Arc<OrganizationIdentity>,
     user: &UserRecord,
+    account: &AccountRow,
     first: SessionMethod,
 ) -> Result<TokenAnswer, Problem> {
+    let seen = Seen::of(account);
     let directory = organization.directory.now();
     let totp = state.vault.totp(&organization.id, &user.user_id).await.map_err(vault_problem)?;
     let mut kinds: Vec<&str> = user.second_factors.iter().map(|factor| factor.kind.as_str()).collect();
@@ -138,13 +146,13 @@ pub(crate) async fn go_on(
         kinds.push("recovery_code");
         kinds.sort_unstable();
         kinds.dedup();
-        let challenge = issue_challenge(state, &organization.id, &user.user_id, Stage::Login, &first).await?;
+        let challenge = issue_challenge(state, &organization.id, &user.user_id, Stage::Login, &first, seen).await?;
         return Err(Problem::unauthorized("auth.second_factor_required", "a second factor is needed")
             .with_member("challenge", challenge.expose())
             .with_member("methods", kinds));
     }
     if directory.organization.settings.require_second_factor.unwrap_or(false) {
-        let challenge = issue_challenge(state, &organization.id, &user.user_id, Stage::Enrolment, &first).await?;
+        let challenge = issue_challenge(state, &organization.id, &user.user_id, Stage::Enrolment, &first, seen).await?;
         return Err(Problem::new(
             403,
             "auth.second_factor_enrolment_required",
@@ -152,21 +160,25 @@ pub(crate) async fn go_on(
         )
         .with_member("challenge", challenge.expose()));
     }
-    session::begin(state, organization, client, &user.user_id, vec![first]).await
+    forgive(state, &organization.id, &account.email_digest).await?;
+    session::begin(state, organization, client, &user.user_id, vec![first], seen).await
 }
 
-/// The person whose address and password these are.
+/// The person whose address and password these are, and the account whose password was compared.
 async fn by_password(
     state: &IdentityState,
     client: &Client,
     id: &LedgerId,
     email: &str,
     password: Secret,
-) -> Result<(Arc<OrganizationIdentity>, Arc<UserRecord>), Problem> {
+) -> Result<(Arc<OrganizationIdentity>, Arc<UserRecord>, AccountRow), Problem> {
+    state.open_organization(id)?;
     let digest = state.vault.email_digest(id, email);
     let account = state.vault.account_by_email(id, &digest).await.map_err(vault_problem)?;
     let user_id = account.as_ref().map(|account| account.user_id.as_str());
     let attempt = Attempt::begin_unknown(state, client, id, &digest, user_id).await?;
+    // Once more now that it is this attempt's turn: what it waited for may have changed the password.
+    let account = state.vault.account_by_email(id, &digest).await.map_err(vault_problem)?;
     let organization = state.organizations.get(id);
     let hash = account.as_ref().and_then(|account| account.password_hash.as_ref());
     let verified = state.passwords.verify(password.clone(), hash).await.map_err(password_problem)?;
@@ -181,12 +193,11 @@ async fn by_password(
         state.recorder.login_failed(&attempt.recorded_in(), reason, user_id);
         return Err(invalid_credentials());
     };
-    attempt.succeeded().await?;
     complete(state, id, account).await?;
     if matches!(verified, daybook_identity::passwords::Verified::Right { is_outdated: true }) {
         renew_hash(state, id, account, password).await;
     }
-    Ok((organization, user))
+    Ok((organization, user, account.clone()))
 }
 
 /// A process may have stopped between the ledger's fact and the vault's mark; the ledger has the fact.
@@ -238,6 +249,8 @@ pub(super) struct Challenged {
     pub(super) account: AccountRow,
     /// What was shown already.
     pub(super) first: SessionMethod,
+    /// The account as it was then.
+    pub(super) seen: Seen,
 }
 
 async fn issue_challenge(
@@ -246,8 +259,9 @@ async fn issue_challenge(
     user_id: &str,
     stage: Stage,
     first: &SessionMethod,
+    seen: Seen,
 ) -> Result<Secret, Problem> {
-    let payload = json!({ FOR: stage.as_str(), FIRST: first });
+    let payload = json!({ FOR: stage.as_str(), FIRST: first, SEEN: seen });
     let (purpose, now) = (Purpose::SecondFactorChallenge, state.now());
     state.vault.issue_one_time(id, purpose, Some(user_id), &payload, stage.lifetime(), now).await.map_err(vault_problem)
 }
@@ -269,15 +283,18 @@ pub(super) async fn peek_challenge(
     };
     let Some(taken) = taken else { return Err(refused(None)) };
     let first = taken.payload.get(FIRST).and_then(|first| serde_json::from_value(first.clone()).ok());
-    let Some(first) = first else { return Err(refused(Some(&taken.ledger))) };
-    let (Some(organization), Some(user_id)) = (state.organizations.get(&taken.ledger), taken.user_id) else {
+    let seen = taken.payload.get(SEEN).and_then(|seen| serde_json::from_value::<Seen>(seen.clone()).ok());
+    let (Some(first), Some(seen)) = (first, seen) else { return Err(refused(Some(&taken.ledger))) };
+    let (Some(organization), Some(user_id)) = (state.open_organization(&taken.ledger)?, taken.user_id) else {
         return Err(refused(Some(&taken.ledger)));
     };
     let user = organization.directory.now().users.get(user_id.as_str()).cloned();
     let user = user.filter(|user| user.status == UserStatus::Active);
     let account = state.vault.account(&organization.id, &user_id).await.map_err(vault_problem)?;
+    // A challenge that was given for a former password is worth as much as that password.
+    let account = account.filter(|account| Seen::of(account) == seen);
     match (user, account) {
-        (Some(user), Some(account)) => Ok(Challenged { organization, user, account, first }),
+        (Some(user), Some(account)) => Ok(Challenged { organization, user, account, first, seen }),
         _ => Err(refused(Some(&taken.ledger))),
     }
 }

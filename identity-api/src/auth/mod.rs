@@ -25,12 +25,12 @@ use utoipa::OpenApi;
 
 #[expect(unused_imports, reason = "what the other modules of this crate may use of sessions")]
 pub(crate) use self::{
-    account::Account,
+    account::{Account, Claimant},
     client::Client,
     login::{complete, go_on},
     proof::Proof,
-    register::{new_user_id, reserve},
-    session::{TokenAnswer, authentication, begin, end, end_all, exposed},
+    register::{new_user_id, reserve, take_over},
+    session::{Seen, TokenAnswer, authentication, begin, end, end_all, exposed},
     sessions::{SessionList, SessionView},
     throttle::{Attempt, count_beginning},
     totp::{ProofBody, all_exposed},

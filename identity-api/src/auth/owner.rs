@@ -25,6 +25,14 @@ impl IdentityState {
         Ok(Some(self.settings.link("register", &token)))
     }
 
+    /// Whether the organisation is open here and has no active owner who can come in.
+    pub async fn needs_owner(&self, id: &LedgerId) -> Result<bool, VaultError> {
+        match self.organizations.get(id) {
+            Some(organization) => Ok(!self.has_owner(&organization).await?),
+            None => Ok(false),
+        }
+    }
+
     /// Whether there is an active owner with a way to come in: a password, or a provider who vouches for him.
     pub(super) async fn has_owner(&self, organization: &OrganizationIdentity) -> Result<bool, VaultError> {
         let directory = organization.directory.now();

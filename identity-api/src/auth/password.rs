@@ -10,7 +10,7 @@ use daybook_ledger::commands::CommandContext;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::account::Account;
+use super::account::Claimant;
 use super::client::Client;
 use super::proof::{self, Proof};
 use super::session;
@@ -51,12 +51,13 @@ pub struct PasswordAnswer {
 #[utoipa::path(post, path = "/v1/auth/password", tag = "auth", operation_id = "change_own_password",
     request_body = PasswordBody, responses((status = 200, description = "Changed.", body = PasswordAnswer)))]
 pub(crate) async fn change(
-    account: Account,
+    caller: Claimant,
     client: Client,
     _: NoQuery,
     state: web::Data<IdentityState>,
     body: Body<PasswordBody>,
 ) -> Result<HttpResponse, Problem> {
+    let account = caller.account()?;
     let PasswordBody { current_password, new_password } = body.value;
     let proof = Proof { password: Some(current_password.clone()), code: None };
     proof::check(&state, &client, &account, proof).await?;

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::account::Account;
+use super::account::{Account, Claimant};
 use super::client::Client;
 use super::proof::{self, Proof};
 use super::register::token_invalid;
@@ -130,13 +130,14 @@ pub(crate) async fn get(
 #[utoipa::path(put, path = "/v1/auth/profile", tag = "auth", operation_id = "change_own_profile",
     request_body = ProfileBody, responses((status = 200, description = "The profile.", body = ProfileView)))]
 pub(crate) async fn put(
-    account: Account,
+    caller: Claimant,
     client: Client,
     request: CommandRequest,
     _: NoQuery,
     state: web::Data<IdentityState>,
     body: Body<ProfileBody>,
 ) -> Result<HttpResponse, Problem> {
+    let account = caller.account()?;
     // The digest of a body with names in it would outlive their erasure: a repeat is not told by its key here.
     let context = CommandContext { expected_version: request.expected_version(), ..account.context(&client) };
     let view = change(&state, &client, &account, body.value, context).await?;
@@ -160,6 +161,9 @@ pub(crate) async fn confirm_email(
         token_invalid()
     };
     let (token, purpose) = (body.value.token.expose(), Purpose::EmailChange);
+    // Where the organisation is not open here, the link is as good as before.
+    let peeked = state.vault.peek_one_time(None, purpose, token, state.now()).await.map_err(vault_problem)?;
+    peeked.map_or(Ok(None), |peeked| state.open_organization(&peeked.ledger))?;
     let taken = state.vault.take_one_time(None, purpose, token, state.now()).await.map_err(vault_problem)?;
     let Some(taken) = taken else { return Err(refused(None)) };
     let id = &taken.ledger;
@@ -196,6 +200,8 @@ pub(crate) async fn confirm_email(
             return Err(refusal(error));
         }
     };
+    // Links to a new password went to the address that is no longer the account's.
+    state.vault.revoke_one_time(id, user_id, Purpose::PasswordReset).await.map_err(vault_problem)?;
     organization.settle(&outcome).await?;
     if let Some(old) = old
         && let Err(error) = state.mailer.send(letters::address_changed(user_id, &old)).await

@@ -13,7 +13,7 @@ use super::account::no_session;
 use super::client::Client;
 use super::session::{self, TokenAnswer, authentication};
 use crate::answer::ReceiptView;
-use crate::state::{IdentityState, OrganizationIdentity, vault_problem};
+use crate::state::{IdentityState, OrganizationIdentity, organization_unavailable, vault_problem};
 
 /// A refresh token.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -67,9 +67,24 @@ pub(crate) async fn logout(
 }
 
 /// Everything that a refresh comes to.
+///
+/// All that may fail for a while comes before the token is used up: who is answered 503 and tries again as told must not
+/// be taken for a thief.
 pub(super) async fn rotate(state: &IdentityState, client: &Client, token: &Secret) -> Result<TokenAnswer, Problem> {
+    let peeked = state.vault.peek_refresh(token.expose()).await.map_err(vault_problem)?;
+    let prepared = match &peeked {
+        Some(session) => prepare(state, session).await?,
+        None => None,
+    };
     match state.vault.rotate_refresh(token.expose(), state.now()).await.map_err(vault_problem)? {
-        Rotated::New { session, token } => go_on(state, client, session, token).await,
+        Rotated::New { session, token } => match prepared {
+            Some(answer) => Ok(TokenAnswer { refresh_token: token, ..answer }),
+            None => {
+                client.record_refusal(state, Some(&session.ledger_id), "auth.session_ended");
+                end(state, client, &session, SessionEndReason::Deactivated).await?;
+                Err(session_ended())
+            }
+        },
         Rotated::Reused { session, .. } => {
             client.record_refusal(state, Some(&session.ledger_id), "auth.refresh_reused");
             end(state, client, &session, SessionEndReason::RefreshReuse).await?;
@@ -91,26 +106,19 @@ pub(super) async fn rotate(state: &IdentityState, client: &Client, token: &Secre
     }
 }
 
-/// Tokens for whoever may still come in.
-async fn go_on(
-    state: &IdentityState,
-    client: &Client,
-    session: SessionRow,
-    token: Secret,
-) -> Result<TokenAnswer, Problem> {
-    let organization = state
-        .organizations
-        .get(&session.ledger_id)
-        .ok_or_else(|| Problem::unavailable("organization.unavailable", "the organisation is not open here", 1))?;
+/// The answer but for its refresh token; `None` where the session does not go on. 503 where that cannot be said now.
+async fn prepare(state: &IdentityState, session: &SessionRow) -> Result<Option<TokenAnswer>, Problem> {
+    // There is a session, so there is an organisation.
+    let organization = state.organizations.get(&session.ledger_id).ok_or_else(organization_unavailable)?;
     let directory = organization.directory.now();
     let user = directory.users.get(session.user_id.as_str());
     let is_active = user.is_some_and(|user| user.status == UserStatus::Active);
-    if !is_active || directory.session_ended(&session.session_id) {
-        client.record_refusal(state, Some(&session.ledger_id), "auth.session_ended");
-        end(state, client, &session, SessionEndReason::Deactivated).await?;
-        return Err(session_ended());
+    if !is_active || !session.is_live(state.now()) || directory.session_ended(&session.session_id) {
+        return Ok(None);
     }
-    session::answer(state, &organization, &session.user_id, &session.session_id, token, None).await
+    let (user_id, session_id) = (&session.user_id, &session.session_id);
+    let none_yet = Secret::new(String::new());
+    session::answer(state, &organization, user_id, session_id, none_yet, None).await.map(Some)
 }
 
 async fn end(

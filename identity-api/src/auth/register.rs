@@ -206,7 +206,7 @@ fn check(state: &IdentityState, wish: &Wish, invited: Option<&str>) -> Result<Ch
 /// Anybody, where registration is open.
 async fn openly(state: &IdentityState, client: &Client, wish: Wish) -> Result<RegisterAnswer, Problem> {
     let id = client.organization(wish.organization_id.as_deref())?;
-    let organization = state.organizations.get(&id);
+    let organization = state.open_organization(&id)?;
     let organization = organization
         .filter(|organization| state.is_registration_open(&organization.directory.now()))
         .ok_or_else(registration_closed)?;
@@ -242,7 +242,7 @@ async fn by_invitation(
     taken: Taken,
 ) -> Result<RegisterAnswer, Problem> {
     let refused = || refuse_token(state, client, Some(&taken.ledger));
-    let organization = state.organizations.get(&taken.ledger).ok_or_else(refused)?;
+    let organization = state.open_organization(&taken.ledger)?.ok_or_else(refused)?;
     let user_id = taken.user_id.clone().ok_or_else(refused)?;
     let directory = organization.directory.now();
     let user = directory.users.get(user_id.as_str()).ok_or_else(refused)?;
@@ -277,7 +277,7 @@ async fn by_owner_link(
     taken: Taken,
 ) -> Result<RegisterAnswer, Problem> {
     let refused = || refuse_token(state, client, Some(&taken.ledger));
-    let organization = state.organizations.get(&taken.ledger).ok_or_else(refused)?;
+    let organization = state.open_organization(&taken.ledger)?.ok_or_else(refused)?;
     if state.has_owner(&organization).await.map_err(vault_problem)? {
         return Err(refused());
     }
@@ -310,18 +310,26 @@ pub(crate) async fn reserve(
             if organization.users.load(&pending).await.map_err(refusal)?.is_some() {
                 return Err(email_taken());
             }
-            let account = vault.account(id, &pending).await.map_err(vault_problem)?;
-            if account.is_some_and(|account| now.saturating_sub(account.created_at) < RESERVED_FOR) {
-                return Err(Problem::conflict(
-                    "auth.registration_under_way",
-                    "somebody is registering with this address; try again in a minute",
-                )
-                .with_retry_after(60));
+            match take_over(state, organization, &pending, &wished).await? {
+                true => Ok(wished),
+                false => Err(under_way()),
             }
-            Ok(pending)
         }
         Reserved::Taken => Err(email_taken()),
     }
+}
+
+/// Gives an account that was broken off before its fact to `user_id`, without the password of whoever began it; false
+/// where that is not long ago, or somebody else was faster. The one before has no account any more, however far he was.
+pub(crate) async fn take_over(
+    state: &IdentityState,
+    organization: &OrganizationIdentity,
+    pending: &str,
+    user_id: &str,
+) -> Result<bool, Problem> {
+    let (now, id) = (state.now(), &organization.id);
+    let before = now.saturating_sub(RESERVED_FOR);
+    state.vault.take_over_account(id, pending, user_id, before, now).await.map_err(vault_problem)
 }
 
 /// Password, fact, mark.
@@ -336,7 +344,10 @@ async fn complete(
     let Checked { email, full_name, password } = checked;
     let (vault, id) = (&state.vault, &organization.id);
     let hash = state.passwords.hash(password).await.map_err(password_problem)?;
-    vault.set_password(id, user_id, &hash, state.now()).await.map_err(vault_problem)?;
+    if !vault.set_password(id, user_id, &hash, state.now()).await.map_err(vault_problem)? {
+        // It took so long that somebody else has the account by now.
+        return Err(under_way());
+    }
     let command = UserCommand::Register(Box::new(Register {
         email: seal(organization, user_id, field::EMAIL, &email).await?,
         full_name: seal(organization, user_id, field::FULL_NAME, full_name.as_str()).await?,
@@ -382,6 +393,11 @@ fn refuse_token(state: &IdentityState, client: &Client, organization: Option<&Le
 /// 400: a one-time token that is unknown, used or expired.
 pub(crate) fn token_invalid() -> Problem {
     Problem::bad_request("auth.token_invalid", "the token is unknown, used or expired").at("/token", "is not good")
+}
+
+fn under_way() -> Problem {
+    let detail = "somebody is registering with this address; try again in a minute";
+    Problem::conflict("auth.registration_under_way", detail).with_retry_after(60)
 }
 
 fn registration_closed() -> Problem {

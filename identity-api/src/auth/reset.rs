@@ -113,6 +113,7 @@ pub(super) async fn ask(
     if !is_address(email.trim()) {
         return Err(Problem::invalid("/email", "is not an e-mail address"));
     }
+    state.open_organization(&id)?;
     count_request(state, &client, "reset.address").await?;
     match UNDER_WAY.try_acquire() {
         Ok(permit) => {
@@ -165,7 +166,7 @@ pub(super) async fn choose(
     let peeked = state.vault.peek_one_time(None, purpose, token.expose(), state.now()).await.map_err(vault_problem)?;
     let Some(peeked) = peeked else { return Err(refused(None)) };
     let id = &peeked.ledger;
-    let (Some(organization), Some(user_id)) = (state.organizations.get(id), peeked.user_id.as_deref()) else {
+    let (Some(organization), Some(user_id)) = (state.open_organization(id)?, peeked.user_id.as_deref()) else {
         return Err(refused(Some(id)));
     };
     let account = state.vault.account(id, user_id).await.map_err(vault_problem)?;
@@ -183,6 +184,9 @@ pub(super) async fn choose(
         Change { user_id, password: new_password, pointer: "/new_password", by: PasswordChangedBy::Reset, keep: None };
     let context = client.context(Actor::human(user_id));
     let answer = password::replace(state, &organization, change, context).await?;
-    forgive(state, id, &account.email_digest).await?;
+    // Where there is a second factor, a letter alone must not make room for more guesses at it.
+    if directory.users.get(user_id).is_some_and(|user| user.second_factors.is_empty()) {
+        forgive(state, id, &account.email_digest).await?;
+    }
     Ok(answer)
 }

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use std::collections::BTreeSet;
+
 use daybook_domain::names::UserId;
 use daybook_domain::session::{SessionCommand, SessionEndReason, SessionError, SessionMethod, Started};
 use daybook_http_kit::Problem;
+use daybook_identity::directory::UserStatus;
 use daybook_identity::secret::Secret;
-use daybook_identity::vault::NewSession;
+use daybook_identity::vault::{AccountRow, NewSession};
 use daybook_ledger::commands::{CommandContext, CommandError};
 use daybook_ledger::{Actor, Receipt};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::client::Client;
@@ -71,13 +74,29 @@ pub(crate) fn exposed<S: Serializer>(secret: &Secret, serializer: S) -> Result<S
     serializer.serialize_str(secret.expose())
 }
 
-/// Begins a session: its row, then its fact, then its tokens. Without the fact there is no session.
+/// What an account was like when its holder showed who he is. A session begins only if it still is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    /// When the password was chosen, in microseconds since the epoch.
+    password_changed_at: Option<i64>,
+}
+
+impl Seen {
+    /// Of the account as it was read.
+    pub(crate) fn of(account: &AccountRow) -> Self {
+        Self { password_changed_at: account.password_changed_at }
+    }
+}
+
+/// Begins a session: its row, then its fact, then its tokens. Without the fact there is no session. 401 where the password
+/// was changed since the account was `seen`, the person may no longer come in, or the session was ended already.
 pub(crate) async fn begin(
     state: &IdentityState,
     organization: &Arc<OrganizationIdentity>,
     client: &Client,
     user_id: &str,
     methods: Vec<SessionMethod>,
+    seen: Seen,
 ) -> Result<TokenAnswer, Problem> {
     let now = state.now();
     let session_id = format!("ses_{}", uuid::Uuid::now_v7().simple());
@@ -104,8 +123,35 @@ pub(crate) async fn begin(
         }
     };
     organization.settle(&outcome).await?;
+    // Whoever changes a password or keeps somebody out ends the sessions that he finds. This one was not there yet, or it is
+    // found: looking once more now that it is there leaves no moment in between.
+    if !may_go_on(state, organization, user_id, &session_id, seen).await? {
+        let (reason, context) = (SessionEndReason::Revoked, client.context(authentication()));
+        if let Some(receipt) = end(state, organization, &session_id, reason, context).await? {
+            organization.settle_at(receipt.position).await?;
+        }
+        client.record_refusal(state, Some(&organization.id), "auth.account_changed");
+        return Err(Problem::unauthorized("auth.account_changed", "the account was changed meanwhile; log in again"));
+    }
     let receipt = Some(ReceiptView::from(&outcome.receipt));
     answer(state, organization, user_id, &session_id, refresh_token, receipt).await
+}
+
+/// Whether a session that has just begun may go on: the directory knows all that was recorded before it.
+async fn may_go_on(
+    state: &IdentityState,
+    organization: &OrganizationIdentity,
+    user_id: &str,
+    session_id: &str,
+    seen: Seen,
+) -> Result<bool, Problem> {
+    let (vault, id) = (&state.vault, &organization.id);
+    let account = vault.account(id, user_id).await.map_err(vault_problem)?;
+    let row = vault.session(id, session_id).await.map_err(vault_problem)?;
+    let directory = organization.directory.now();
+    let is_active = directory.users.get(user_id).is_some_and(|user| user.status == UserStatus::Active);
+    let is_same = account.as_ref().map(Seen::of) == Some(seen);
+    Ok(is_active && is_same && row.is_some_and(|row| row.is_live(state.now())))
 }
 
 /// The answer with fresh tokens of a session.
@@ -149,8 +195,10 @@ pub(crate) async fn login_user(
     })
 }
 
-/// Ends a session: no refresh from now on, and no access token of it once the directory knows. Answers the receipt, or
-/// `None` where the ledger had its end already.
+/// Ends a session: no access token of it is good once the directory knows, and no refresh from now on. Answers the receipt,
+/// or `None` where the ledger had its end already.
+///
+/// The fact comes first: if it is all that comes to be, the tokens are refused all the same, and a repeat ends the rest.
 pub(crate) async fn end(
     state: &IdentityState,
     organization: &OrganizationIdentity,
@@ -158,11 +206,12 @@ pub(crate) async fn end(
     reason: SessionEndReason,
     context: CommandContext,
 ) -> Result<Option<Receipt>, Problem> {
+    let receipt = record_end(organization, session_id, reason, context).await?;
     state.vault.end_session(&organization.id, session_id, state.now()).await.map_err(vault_problem)?;
-    record_end(organization, session_id, reason, context).await
+    Ok(receipt)
 }
 
-/// Ends every session of a person but `except`; answers how many went on until now.
+/// Ends every session of a person but `except`; answers how many went on until now. Facts first, as above.
 pub(crate) async fn end_all(
     state: &IdentityState,
     organization: &OrganizationIdentity,
@@ -171,13 +220,19 @@ pub(crate) async fn end_all(
     reason: SessionEndReason,
     context: &CommandContext,
 ) -> Result<usize, Problem> {
-    let vault = &state.vault;
-    let ended = vault.end_sessions_of(&organization.id, user_id, except, state.now()).await.map_err(vault_problem)?;
+    let (vault, id, now) = (&state.vault, &organization.id, state.now());
+    let listed = vault.sessions_of(id, user_id, now).await.map_err(vault_problem)?;
+    let listed: BTreeSet<String> = listed.into_iter().map(|row| row.session_id).collect();
     let mut newest = None;
-    for session_id in &ended {
+    for session_id in listed.iter().filter(|session_id| except != Some(session_id.as_str())) {
         let context = CommandContext { command: None, expected_version: None, ..context.clone() };
-        newest =
-            record_end(organization, session_id, reason, context).await?.map(|receipt| receipt.position).or(newest);
+        newest = record_end(organization, session_id, reason, context).await?.map(|end| end.position).or(newest);
+    }
+    let ended = vault.end_sessions_of(id, user_id, except, now).await.map_err(vault_problem)?;
+    // More than a list holds, or begun since.
+    for session_id in ended.iter().filter(|session_id| !listed.contains(session_id.as_str())) {
+        let context = CommandContext { command: None, expected_version: None, ..context.clone() };
+        newest = record_end(organization, session_id, reason, context).await?.map(|end| end.position).or(newest);
     }
     if let Some(position) = newest {
         organization.settle_at(position).await?;

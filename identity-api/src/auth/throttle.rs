@@ -118,7 +118,7 @@ impl<'a> Attempt<'a> {
 
 fn recorded_in(state: &IdentityState, organization: Option<&LedgerId>) -> LedgerId {
     let known = organization.filter(|organization| state.organizations.get(organization).is_some());
-    known.cloned().unwrap_or_else(LedgerId::main)
+    known.unwrap_or_else(|| state.identity.default_organization()).clone()
 }
 
 /// Counts a request that anybody may make and that costs something; 429 where there were too many from this address.

@@ -18,7 +18,7 @@ use daybook_ledger::commands::{CommandContext, CommandError, Outcome};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::account::Account;
+use super::account::{Account, Claimant};
 use super::client::Client;
 use super::login::{Challenged, Stage, peek_challenge, take_challenge};
 use super::proof::{self, Proof, ProvedBy};
@@ -183,11 +183,11 @@ pub(crate) async fn confirm(
 ) -> Result<HttpResponse, Problem> {
     let ConfirmBody { code, label, challenge } = body.value;
     let label = Line::parse_optional("/label", label).map_err(invalid)?;
-    let (organization, user, context, first) = match &challenge {
+    let (organization, user, context, shown) = match &challenge {
         Some(challenge) => {
             let challenged = peek_challenge(&state, &client, challenge, Stage::Enrolment).await?;
             let context = client.context(Actor::human(challenged.user.user_id.as_str()));
-            (challenged.organization, challenged.user, context, Some(challenged.first))
+            (challenged.organization, challenged.user, context, Some((challenged.first, challenged.seen)))
         }
         None => {
             let account = account?;
@@ -201,11 +201,11 @@ pub(crate) async fn confirm(
     let codes = state.vault.replace_recovery_codes(&organization.id, user_id, state.now()).await;
     let recovery_codes = codes.map_err(vault_problem)?;
     organization.settle(&outcome).await?;
-    let session = match (&challenge, first) {
-        (Some(challenge), Some(first)) => {
+    let session = match (&challenge, shown) {
+        (Some(challenge), Some((first, seen))) => {
             take_challenge(&state, &client, challenge).await?;
             let methods = vec![first, SessionMethod::Totp];
-            Some(session::begin(&state, &organization, &client, user_id, methods).await?)
+            Some(session::begin(&state, &organization, &client, user_id, methods, seen).await?)
         }
         _ => None,
     };
@@ -271,12 +271,13 @@ async fn record_enabled(
 #[utoipa::path(post, path = "/v1/auth/totp/remove", tag = "auth", operation_id = "remove_totp",
     request_body = ProofBody, responses((status = 200, description = "The device counts no more.", body = RemoveAnswer)))]
 pub(crate) async fn remove(
-    account: Account,
+    caller: Claimant,
     client: Client,
     _: NoQuery,
     state: web::Data<IdentityState>,
     body: Body<ProofBody>,
 ) -> Result<HttpResponse, Problem> {
+    let account = caller.account()?;
     let (organization, user_id) = (&account.organization, account.id());
     let held = state.vault.totp(&organization.id, user_id).await.map_err(vault_problem)?;
     let Some(held) = held else { return Err(no_device()) };
@@ -313,12 +314,13 @@ pub(crate) async fn remove(
 #[utoipa::path(post, path = "/v1/auth/recovery-codes", tag = "auth", operation_id = "replace_recovery_codes",
     request_body = ProofBody, responses((status = 200, description = "The codes.", body = RecoveryCodesAnswer)))]
 pub(crate) async fn recovery_codes(
-    account: Account,
+    caller: Claimant,
     client: Client,
     _: NoQuery,
     state: web::Data<IdentityState>,
     body: Body<ProofBody>,
 ) -> Result<HttpResponse, Problem> {
+    let account = caller.account()?;
     let organization: &Arc<OrganizationIdentity> = &account.organization;
     let held = state.vault.totp(&organization.id, account.id()).await.map_err(vault_problem)?;
     if held.is_none() && account.user.second_factors.is_empty() {

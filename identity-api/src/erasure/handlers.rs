@@ -1,7 +1,7 @@
 //! Erasures over HTTP: one person asks, another agrees, and it is performed.
 
 use actix_web::{HttpResponse, web};
-use daybook_domain::erasure::{Erasure, ErasureCommand, Requested};
+use daybook_domain::erasure::{Erasure, ErasureCommand, ErasureError, Requested};
 use daybook_domain::names::ErasureId;
 use daybook_domain::text::{ActorId, Reason, SubjectId};
 use daybook_domain::user::UserError;
@@ -30,6 +30,8 @@ use crate::state::{IdentityState, OrganizationIdentity};
 
 /// Hexadecimal digits of an erasure's id.
 const ID_DIGITS: usize = 24;
+/// The operator as an actor.
+const OPERATOR: &str = "operator";
 
 /// Which erasures are listed.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -125,7 +127,7 @@ pub(crate) async fn request_erasure(
     body: Body<RequestBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
-    let id = short_id("era", ID_DIGITS, &context);
+    let id = short_id("era", ID_DIGITS, &identity.id, &context);
     let requested = requested(&id, body.value, &caller)?;
     let state = identity.directory.now();
     let subject = requested.subject.as_str();
@@ -138,7 +140,7 @@ pub(crate) async fn request_erasure(
             .with_member("erasure_id", open));
     }
     if is_owner_account(user) {
-        drop(keep_an_owner(&identity, subject, installation.now()).await?);
+        drop(keep_an_owner(&installation, &identity, subject).await?);
     }
     let command = ErasureCommand::Request(Box::new(requested));
     let outcome = execute::<Erasure>(&identity, &identity.erasures, &id, command, context).await?;
@@ -171,7 +173,7 @@ fn open_erasure(state: &DirectoryState, subject: &str, but: &str) -> Option<Stri
 
 /// Agree to an erasure, and perform it
 ///
-/// Not by whoever asked (422 `erasure.self_approval`); an owner's by an owner. Where a legal hold stands in the way the agreement
+/// Not by whoever asked, nor with a key of his (422 `erasure.self_approval`); an owner's by an owner. Where a legal hold stands in the way the agreement
 /// is kept, the answer is 409 `erasure.held` and names the holds; `POST /erasures/{id}/perform` tries again.
 #[utoipa::path(
     post, path = "/v1/erasures/{id}/approve", tag = "erasures", operation_id = "approve_erasure",
@@ -190,6 +192,7 @@ pub(crate) async fn approve(
     let context = request.context(&caller, &body.bytes);
     let doing = Doing { installation: &installation, identity: &identity, caller: &caller };
     may_decide(&doing, &id)?;
+    must_be_another(&doing, &id)?;
     let by = ActorId::parse("", caller.actor.id.as_str()).map_err(invalid)?;
     let command = ErasureCommand::Approve { by, reason: body.value.reason()? };
     let approved = execute::<Erasure>(&identity, &identity.erasures, &id, command, context.clone()).await?;
@@ -209,11 +212,13 @@ pub(crate) async fn reject(
     caller: Allowed<ErasureApprove>,
     request: CommandRequest,
     _: NoQuery,
+    installation: web::Data<IdentityState>,
     identity: Scoped<OrganizationIdentity>,
     id: web::Path<String>,
     body: Body<RejectBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
+    must_be_another(&Doing { installation: &installation, identity: &identity, caller: &caller }, &id)?;
     let by = ActorId::parse("", caller.actor.id.as_str()).map_err(invalid)?;
     let reason = Reason::parse("/reason", body.value.reason).map_err(invalid)?;
     let command = ErasureCommand::Reject { by, reason };
@@ -222,7 +227,8 @@ pub(crate) async fn reject(
 
 /// Perform an approved erasure
 ///
-/// After a hold was released, or where performing it was interrupted. Performing it again changes nothing.
+/// After a hold was released, or where performing it was interrupted. Performing it again changes nothing, unless a copy of
+/// the vault from before it was put back: then account and key are removed again.
 #[utoipa::path(
     post, path = "/v1/erasures/{id}/perform", tag = "erasures", operation_id = "perform_erasure",
     params(("id" = String, Path, description = "The erasure's id."), CommandHeaders),
@@ -242,6 +248,24 @@ pub(crate) async fn perform_again(
     let doing = Doing { installation: &installation, identity: &identity, caller: &caller };
     may_decide(&doing, &id)?;
     answer(&identity, perform(&doing, &id, &context).await?)
+}
+
+/// Whoever asked does not decide, whatever he shows: an API key is whoever answers for it. 422 `erasure.self_approval`.
+fn must_be_another(doing: &Doing<'_>, id: &str) -> Result<(), Problem> {
+    let state = doing.identity.directory.now();
+    let asked = ErasureView::found(&state, id)?.requested_by;
+    if person_behind(&state, &asked) == person_behind(&state, doing.caller.actor.id.as_str()) {
+        return Err(refused(&ErasureError::SelfApproval));
+    }
+    Ok(())
+}
+
+/// Who answers for what an actor does: the operator for the keys that nobody else answers for.
+fn person_behind<'a>(state: &'a DirectoryState, actor: &'a str) -> &'a str {
+    match state.api_keys.get(actor) {
+        Some(key) => key.accountable.as_deref().unwrap_or(OPERATOR),
+        None => actor,
+    }
 }
 
 /// Owners are erased with an owner's consent.

@@ -1,10 +1,13 @@
 //! Erasure of what is known about people: asked for by one, agreed to by another, performed unless a legal hold stands in the
 //! way.
 
+mod again;
 mod handlers;
 mod perform;
 mod standing;
 mod view;
+
+pub use self::again::reconcile;
 
 use actix_web::web::{self, ServiceConfig};
 use utoipa::OpenApi;

@@ -3,8 +3,6 @@
 //! Each step can be repeated, and `erasure.performed` comes last: whatever is interrupted is completed by performing it again.
 //! The fact on the account comes first, so that nobody comes in while the rest is under way.
 
-use std::time::Duration;
-
 use daybook_domain::erasure::{Erasure, ErasureCommand, ErasureError, ErasureStatus};
 use daybook_domain::names::{ErasureId, HoldId};
 use daybook_domain::session::SessionEndReason;
@@ -12,12 +10,12 @@ use daybook_domain::text::Reason;
 use daybook_domain::user::{User, UserCommand, UserError};
 use daybook_domain::{InvalidField, Timestamp};
 use daybook_http_kit::Problem;
-use daybook_identity::vault::VaultError;
 use daybook_ledger::commands::{CommandContext, CommandError};
 use serde_json::json;
 
+use super::again::{patiently, remove_again};
 use super::standing::{Standing, holds_on};
-use crate::holds::CUSTODY;
+use crate::exclusive::{Matter, exclusive};
 use crate::letters::mail_problem;
 use crate::people::carried::{Done, done, execute, following, up_to_date};
 use crate::people::operations::Doing;
@@ -25,22 +23,24 @@ use crate::people::rules::{is_owner_account, keep_an_owner};
 use crate::problems::{invalid, refusal, refused};
 use crate::state::{TRIES, vault_problem};
 
-/// How often the destruction of a key is tried while others keep the vault's file busy.
-const DESTROY_TRIES: u32 = 10;
-/// How long is waited in between.
-const DESTROY_PAUSE: Duration = Duration::from_millis(200);
 /// Most characters of what a refusal says of the holds.
 const MAX_DETAIL: usize = 1_900;
 
-/// Performs an approved erasure, or completes one that was interrupted. 409 `erasure.held` where holds stand in the way.
+/// Performs an approved erasure, or completes one that was interrupted. One that was performed is so again where a vault from
+/// before it was put back: that changes nothing in the ledger, and no hold covers what the ledger says is gone. 409 `erasure.held` where holds stand in the way.
 pub(super) async fn perform(doing: &Doing<'_>, id: &str, context: &CommandContext) -> Result<Done, Problem> {
     let identity = doing.identity;
-    let _custody = CUSTODY.lock().await;
+    let _custody = exclusive(doing.installation, &identity.id, Matter::Custody).await?;
     let state = up_to_date(identity).await?;
     let loaded = identity.erasures.load(id).await.map_err(refusal)?;
     let loaded = loaded.ok_or_else(|| refused(&ErasureError::NotFound))?;
     let subject = match (loaded.aggregate.status(), loaded.aggregate.subject()) {
-        (Some(ErasureStatus::Performed), _) => return Ok(done(loaded)),
+        (Some(ErasureStatus::Performed), Some(subject)) => {
+            let vault = &doing.installation.vault;
+            let removed = remove_again(vault, identity, subject.as_str(), doing.installation.now()).await;
+            removed.map_err(vault_problem)?;
+            return Ok(done(loaded));
+        }
         (Some(ErasureStatus::Approved | ErasureStatus::Refused), Some(subject)) => subject.as_str().to_owned(),
         (Some(status), _) => return Err(refused(&ErasureError::NotApproved { status })),
         (None, _) => return Err(refused(&ErasureError::NotFound)),
@@ -93,7 +93,7 @@ async fn take_everything(
     let state = identity.directory.now();
     if let Some(user) = state.users.get(subject) {
         let _guard = match is_owner_account(user) {
-            true => Some(keep_an_owner(identity, subject, installation.now()).await?),
+            true => Some(keep_an_owner(installation, identity, subject).await?),
             false => None,
         };
         let command = UserCommand::Erase { erasure_id };
@@ -108,25 +108,14 @@ async fn take_everything(
         }
         doing.end_access(subject, SessionEndReason::Revoked, &context).await?;
     }
-    installation.vault.delete_account(&identity.id, subject).await.map_err(vault_problem)?;
+    patiently(|| installation.vault.delete_account(&identity.id, subject)).await.map_err(vault_problem)?;
     Ok(())
 }
 
 /// Destroys the person's key; answers when it was.
 async fn destroy(doing: &Doing<'_>, subject: &str) -> Result<Timestamp, Problem> {
     let (vault, identity, now) = (&doing.installation.vault, doing.identity, doing.installation.now());
-    let mut tries = 1;
-    loop {
-        match identity.personal.destroy(subject, now).await {
-            Ok(_) => break,
-            // The key is gone; its bytes may still be in the file.
-            Err(VaultError::Busy(_)) if tries < DESTROY_TRIES => {
-                tries += 1;
-                tokio::time::sleep(DESTROY_PAUSE).await;
-            }
-            Err(error) => return Err(vault_problem(error)),
-        }
-    }
+    patiently(|| identity.personal.destroy(subject, now)).await.map_err(vault_problem)?;
     let at = vault.subject_destroyed_at(&identity.id, subject).await.map_err(vault_problem)?;
     match Timestamp::from_micros(at.unwrap_or(now)) {
         Some(at) => Ok(at),

@@ -10,13 +10,14 @@ use daybook_http_kit::{Allowed, Body, CommandRequest, Listing, NoQuery, PagePara
 use daybook_identity::directory::{HoldCover, HoldRecord};
 use daybook_ledger::commands::CommandContext;
 
+use super::COLLECTION;
 use super::body::{ExtendBody, HoldFilter, PlaceBody, ReleaseBody};
 use super::view::{HoldView, status};
-use super::{COLLECTION, CUSTODY};
+use crate::exclusive::{Matter, exclusive};
 use crate::people::carried::{self, Answer, done, execute, short_id};
 use crate::problems::invalid;
 use crate::rbac::list::{Paged, one, page_of};
-use crate::state::OrganizationIdentity;
+use crate::state::{IdentityState, OrganizationIdentity};
 
 /// Hexadecimal digits of a hold's id.
 const ID_DIGITS: usize = 24;
@@ -75,13 +76,14 @@ pub(crate) async fn place(
     caller: Allowed<HoldManage>,
     request: CommandRequest,
     _: NoQuery,
+    installation: web::Data<IdentityState>,
     identity: Scoped<OrganizationIdentity>,
     body: Body<PlaceBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
-    let id = short_id("hld", ID_DIGITS, &context);
+    let id = short_id("hld", ID_DIGITS, &identity.id, &context);
     let command = LegalHoldCommand::Place(Box::new(body.value.placed(id.clone())?));
-    let _custody = CUSTODY.lock().await;
+    let _custody = exclusive(&installation, &identity.id, Matter::Custody).await?;
     carry_out(&identity, &id, command, context).await
 }
 
@@ -97,13 +99,14 @@ pub(crate) async fn extend(
     caller: Allowed<HoldManage>,
     request: CommandRequest,
     _: NoQuery,
+    installation: web::Data<IdentityState>,
     identity: Scoped<OrganizationIdentity>,
     id: web::Path<String>,
     body: Body<ExtendBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let command = LegalHoldCommand::Extend { covers: body.value.covered()? };
-    let _custody = CUSTODY.lock().await;
+    let _custody = exclusive(&installation, &identity.id, Matter::Custody).await?;
     carry_out(&identity, &id, command, context).await
 }
 

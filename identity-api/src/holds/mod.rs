@@ -5,15 +5,10 @@ mod handlers;
 mod view;
 
 use actix_web::web::{self, ServiceConfig};
-use tokio::sync::Mutex;
 use utoipa::OpenApi;
 
 /// Where legal holds are.
 pub(crate) const COLLECTION: &str = "/legal-holds";
-
-/// Held while a hold is placed or widened, and from the question which holds stand in the way of an erasure until it is
-/// performed: what is being erased cannot be put under a hold, and what is being put under a hold cannot be erased.
-pub(crate) static CUSTODY: Mutex<()> = Mutex::const_new(());
 
 /// The operations of this module.
 #[derive(OpenApi)]

@@ -18,8 +18,8 @@ use super::people;
 use super::problem::{denied, oidc_problem, other_browser, state_invalid, unknown_provider, wrong_issuer};
 use super::start::redirect_uri;
 use super::waiting::{Taken, Waiting};
-use crate::auth::{Client, TokenAnswer, begin, go_on};
-use crate::state::{IdentityState, OrganizationIdentity};
+use crate::auth::{Client, Seen, TokenAnswer, begin, go_on};
+use crate::state::{IdentityState, OrganizationIdentity, vault_problem};
 
 /// What a provider sends along. Providers add parameters of their own, which are not looked at.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -173,10 +173,16 @@ async fn come_in(
     method: SessionMethod,
     has_multiple_factors: bool,
 ) -> Result<TokenAnswer, Problem> {
+    let account = state.vault.account(&organization.id, &user.user_id).await.map_err(vault_problem)?;
+    let account = account.ok_or_else(|| {
+        client.record_refusal(state, Some(&organization.id), "oidc.no_account");
+        state_invalid()
+    })?;
     if has_multiple_factors {
-        return begin(state, organization, client, &user.user_id, vec![method]).await;
+        let seen = Seen::of(&account);
+        return begin(state, organization, client, &user.user_id, vec![method], seen).await;
     }
-    go_on(state, client, organization, user, method).await
+    go_on(state, client, organization, user, &account, method).await
 }
 
 /// 503: the organisation is not open in this process (yet).

@@ -133,6 +133,8 @@ impl Finder<'_> {
             origin: Origin::Oidc,
             at: self.state.timestamp()?,
         }));
+        // Whoever chose a password before has not shown that the address is his; the provider's word does not cover it.
+        vault.drop_pending_password(&organization.id, user_id).await.map_err(vault_problem)?;
         let context = self.client.context(authentication());
         match organization.users.execute_with_retry(user_id, command, context, TRIES).await {
             Ok(outcome) => {

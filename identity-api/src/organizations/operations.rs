@@ -89,7 +89,9 @@ pub(super) async fn create(
     faults.none()?;
     let name = name.ok_or_else(|| faults.problem())?;
     let is_generated = body.id.is_none();
-    let id = body.id.unwrap_or_else(|| short_id("org", ID_DIGITS, &context).replace('_', "-"));
+    let id = body.id.unwrap_or_else(|| {
+        short_id("org", ID_DIGITS, installation.identity.default_organization(), &context).replace('_', "-")
+    });
     let id: LedgerId = id.parse().map_err(|_| Problem::invalid("/id", "must match [a-z0-9-]{1,63}"))?;
     let creator = installation.creator.as_ref().ok_or_else(|| {
         Problem::unavailable("organization.creation_unavailable", "this process makes no organisations", 60)

@@ -14,7 +14,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Ceremony, OptionsAnswer, challenge_invalid, issue, problem, relying_party, take};
-use crate::auth::{Attempt, Client, TokenAnswer, begin, count_beginning};
+use crate::auth::{Attempt, Client, Seen, TokenAnswer, begin, count_beginning};
 use crate::state::{IdentityState, OrganizationIdentity, vault_problem};
 
 /// Where somebody wants to come in.
@@ -73,7 +73,7 @@ pub(crate) async fn login(
         client.record_refusal(&state, None, "passkey.challenge_invalid");
         return Err(challenge_invalid());
     };
-    let organization = state.organizations.get(&taken.ledger);
+    let organization = state.open_organization(&taken.ledger)?;
     let claimed = party.claimed(&credential).map_err(problem)?;
     let holder = match organization {
         Some(organization) => holder(&state, organization, &claimed).await?,
@@ -92,7 +92,8 @@ pub(crate) async fn login(
     }
     attempt.succeeded().await?;
     drop(attempt);
-    let answer = begin(&state, organization, &client, &user.user_id, vec![SessionMethod::Passkey]).await?;
+    let (methods, seen) = (vec![SessionMethod::Passkey], Seen::of(account));
+    let answer = begin(&state, organization, &client, &user.user_id, methods, seen).await?;
     Ok(HttpResponse::Ok().json(answer))
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::{Recorded, time};
-use crate::auth::{Account, Client, Proof, ProofBody, proof};
+use crate::auth::{Account, Claimant, Client, Proof, ProofBody, proof};
 use crate::problems::{invalid, refusal};
 use crate::state::{IdentityState, TRIES, vault_problem};
 use crate::view::{field, open};
@@ -83,13 +83,14 @@ async fn view(account: &Account, row: &PasskeyRow) -> Result<PasskeyView, Proble
     params(("id" = String, Path, description = "The factor's id.")), request_body = Option<ProofBody>,
     responses((status = 200, description = "The passkey counts no more.", body = PasskeyRemovedAnswer)))]
 pub(crate) async fn remove(
-    account: Account,
+    caller: Claimant,
     client: Client,
     _: NoQuery,
     state: web::Data<IdentityState>,
     id: web::Path<String>,
     body: OptionalBody<ProofBody>,
 ) -> Result<HttpResponse, Problem> {
+    let account = caller.account()?;
     let (organization, user_id, vault) = (&account.organization, account.id(), &state.vault);
     let rows = vault.passkeys_of(&organization.id, user_id).await.map_err(vault_problem)?;
     let row = rows.into_iter().find(|row| row.factor_id == *id);

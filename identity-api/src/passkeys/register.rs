@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::{Ceremony, OptionsAnswer, challenge_invalid, issue, problem, relying_party, take};
 use crate::answer::Recorded;
-use crate::auth::{Account, Client, Proof, ProofBody, all_exposed, proof};
+use crate::auth::{Account, Claimant, Client, Proof, ProofBody, all_exposed, proof};
 use crate::problems::{invalid, refusal};
 use crate::state::{IdentityState, TRIES, vault_problem};
 use crate::view::{field, open_text, seal};
@@ -55,12 +55,13 @@ pub struct RegisterPasskeyAnswer {
 #[utoipa::path(post, path = "/v1/auth/passkeys/register/options", tag = "auth", operation_id = "begin_passkey_registration",
     request_body = Option<ProofBody>, responses((status = 200, description = "For the browser.", body = OptionsAnswer)))]
 pub(crate) async fn options(
-    account: Account,
+    caller: Claimant,
     client: Client,
     _: NoQuery,
     state: web::Data<IdentityState>,
     body: OptionalBody<ProofBody>,
 ) -> Result<HttpResponse, Problem> {
+    let account = caller.account()?;
     let party = relying_party(&state)?;
     let ProofBody { password, code } = body.value;
     proof::check(&state, &client, &account, Proof { password, code }).await?;
@@ -82,12 +83,13 @@ pub(crate) async fn options(
     request_body = RegisterPasskeyBody,
     responses((status = 201, description = "The passkey counts.", body = RegisterPasskeyAnswer)))]
 pub(crate) async fn register(
-    account: Account,
+    caller: Claimant,
     client: Client,
     _: NoQuery,
     state: web::Data<IdentityState>,
     body: Body<RegisterPasskeyBody>,
 ) -> Result<HttpResponse, Problem> {
+    let account = caller.account()?;
     let RegisterPasskeyBody { challenge, credential, label } = body.value;
     let label = Line::parse_optional("/label", label).map_err(invalid)?;
     let party = relying_party(&state)?;

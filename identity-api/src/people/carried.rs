@@ -9,8 +9,8 @@ use cqrs_es::Aggregate;
 use daybook_domain::refusal::Refusal;
 use daybook_http_kit::Problem;
 use daybook_identity::directory::DirectoryState;
-use daybook_ledger::Receipt;
-use daybook_ledger::commands::{CommandContext, Commands, Outcome};
+use daybook_ledger::commands::{CommandContext, CommandError, Commands, Outcome};
+use daybook_ledger::{LedgerId, Receipt};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -94,11 +94,26 @@ where
     A::Command: Clone + Send,
     A::Error: Refusal,
 {
-    // A version that the caller saw is compared once; without one, deciding anew is what the caller means.
-    let tries = if context.expected_version.is_some() { 1 } else { TRIES };
-    let outcome = commands.execute_with_retry(id, command, context, tries).await.map_err(refusal)?;
+    let outcome = recorded(commands, id, command, context).await.map_err(refusal)?;
     identity.settle(&outcome).await?;
     Ok(outcome)
+}
+
+/// Carries out one command; the directory may not know of it yet.
+pub(crate) async fn recorded<A>(
+    commands: &Commands<A>,
+    id: &str,
+    command: A::Command,
+    context: CommandContext,
+) -> Result<Outcome<A>, CommandError<A::Error>>
+where
+    A: Aggregate + Clone + 'static,
+    A::Services: Default,
+    A::Command: Clone + Send,
+{
+    // A version that the caller saw is compared once; without one, deciding anew is what the caller means.
+    let tries = if context.expected_version.is_some() { 1 } else { TRIES };
+    commands.execute_with_retry(id, command, context, tries).await
 }
 
 /// The context of a command that follows from another: no key of its own, and caused by the entry of `cause`.
@@ -121,9 +136,14 @@ pub(crate) async fn up_to_date(identity: &OrganizationIdentity) -> Result<Arc<Di
     }
 }
 
-/// The last digits of a fresh id: random, or derived from the command's key.
-pub(crate) fn short_id(prefix: &str, digits: usize, context: &CommandContext) -> String {
-    let id = daybook_http_kit::new_id(prefix, context);
+/// The last digits of a fresh id: random, or derived from the command's key. A key is its organisation's own, and the
+/// vault has the ids of all: under the same key, two organisations get two ids.
+pub(crate) fn short_id(prefix: &str, digits: usize, organization: &LedgerId, context: &CommandContext) -> String {
+    let mut context = context.clone();
+    if let Some(command) = &mut context.command {
+        command.id = format!("{organization}:{}", command.id);
+    }
+    let id = daybook_http_kit::new_id(prefix, &context);
     let tail = id.len().saturating_sub(digits);
     format!("{prefix}_{}", id.get(tail..).unwrap_or_default())
 }

@@ -15,27 +15,26 @@ use daybook_identity::directory::UserStatus;
 use daybook_identity::mail::is_address;
 use daybook_identity::secret::Secret;
 use daybook_identity::vault::{Purpose, Reserved};
-use daybook_ledger::commands::CommandContext;
+use daybook_ledger::commands::{CommandContext, CommandError};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::COLLECTION;
 use super::body::InviteBody;
-use super::carried::{self, Answer, done, execute, short_id};
+use super::carried::{self, Answer, done, recorded, short_id};
 use super::rules::{is_owner_account, open_department};
 use super::view::PersonView;
 use crate::answer::time;
+use crate::auth::take_over;
 use crate::letters;
-use crate::problems::refused;
+use crate::problems::{refusal, refused};
 use crate::rbac::guard::{may_give_role, require_owner};
 use crate::state::{IdentityState, OrganizationIdentity, vault_problem};
 use crate::view::{field, seal};
 
 /// How long an invitation may be taken up, in microseconds: three days.
 const INVITATION_MICROS: i64 = 72 * 60 * 60 * 1_000_000;
-/// How long an account that was only reserved belongs to whoever is registering.
-const RESERVED_MICROS: i64 = 60 * 1_000_000;
 /// Hexadecimal digits of a person's id.
 const ID_DIGITS: usize = 24;
 
@@ -84,7 +83,7 @@ pub(crate) async fn invite(
     let state = identity.directory.now();
     open_department(&state, department.as_deref())?;
     may_give_role(&caller, &state, terms.role.as_str(), department.as_deref(), "/role")?;
-    let user_id = reserve(&installation, &identity, &caller, &email, &context).await?;
+    let Reservation { user_id, is_new } = reserve(&installation, &identity, &caller, &email, &context).await?;
     let at = installation.timestamp()?;
     let expires_at = later(at, INVITATION_MICROS)?;
     let invitation = Invited {
@@ -95,7 +94,17 @@ pub(crate) async fn invite(
         role_expires_at: terms.expires_at,
     };
     let command = UserCommand::Invite(Box::new(Invite { invitation, at }));
-    let outcome = execute::<User>(&identity, &identity.users, &user_id, command, context).await?;
+    let outcome = match recorded(&identity.users, &user_id, command, context).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            // Nobody was invited: the address is as free as it was.
+            if is_new && matches!(error, CommandError::Refused(_)) {
+                installation.vault.delete_account(&identity.id, &user_id).await.map_err(vault_problem)?;
+            }
+            return Err(refusal(error));
+        }
+    };
+    identity.settle::<User>(&outcome).await?;
     // A repeat finds the first link on its way: another one would make that one useless.
     let link = if outcome.replayed { None } else { Some(link(&installation, &identity, &user_id).await?) };
     let letter_sent = match &link {
@@ -112,6 +121,13 @@ pub(crate) async fn invite(
     Ok(carried::respond(&done(outcome), COLLECTION, view))
 }
 
+/// An address that is kept for somebody.
+struct Reservation {
+    user_id: String,
+    /// Nobody had it before.
+    is_new: bool,
+}
+
 /// The id of the person with this address: a new one, or that of whoever was invited before and has not come.
 async fn reserve(
     installation: &IdentityState,
@@ -119,12 +135,12 @@ async fn reserve(
     caller: &Principal,
     email: &str,
     context: &CommandContext,
-) -> Result<String, Problem> {
+) -> Result<Reservation, Problem> {
     let (vault, now) = (&installation.vault, installation.now());
     let digest = vault.email_digest(&identity.id, email);
-    let fresh = short_id("usr", ID_DIGITS, context);
+    let fresh = short_id("usr", ID_DIGITS, &identity.id, context);
     let pending = match vault.reserve_account(&identity.id, &fresh, &digest, now).await.map_err(vault_problem)? {
-        Reserved::New => return Ok(fresh),
+        Reserved::New => return Ok(Reservation { user_id: fresh, is_new: true }),
         Reserved::Taken => return Err(refused(&UserError::AlreadyRegistered)),
         Reserved::Pending(pending) => pending,
     };
@@ -138,15 +154,16 @@ async fn reserve(
         Some(_) => return Err(refused(&UserError::AlreadyRegistered)),
         None => {
             // Somebody may be registering with the address at this moment, or broke it off a while ago.
-            let account = vault.account(&identity.id, &pending).await.map_err(vault_problem)?;
-            let is_recent = account.is_some_and(|account| now.saturating_sub(account.created_at) < RESERVED_MICROS);
-            if is_recent && pending != fresh {
-                let detail = "somebody is registering with this address; try again in a minute";
-                return Err(Problem::conflict("user.registration_under_way", detail).with_retry_after(60));
+            if pending != fresh {
+                if !take_over(installation, identity, &pending, &fresh).await? {
+                    let detail = "somebody is registering with this address; try again in a minute";
+                    return Err(Problem::conflict("user.registration_under_way", detail).with_retry_after(60));
+                }
+                return Ok(Reservation { user_id: fresh, is_new: true });
             }
         }
     }
-    Ok(pending)
+    Ok(Reservation { user_id: pending, is_new: false })
 }
 
 /// A fresh link; those before it are good for nothing from now on.

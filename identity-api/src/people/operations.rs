@@ -3,7 +3,7 @@
 
 use daybook_domain::names::{DepartmentId, RoleName};
 use daybook_domain::refusal::Refusal;
-use daybook_domain::session::{SessionCommand, SessionEndReason, SessionError};
+use daybook_domain::session::SessionEndReason;
 use daybook_domain::text::{ActorId, Reason};
 use daybook_domain::user::{GrantRole, User, UserCommand, UserError};
 use daybook_domain::{Timestamp, api_key};
@@ -14,6 +14,7 @@ use daybook_ledger::commands::{CommandContext, CommandError, Outcome};
 use super::carried::{Done, done, execute, following};
 use super::rules::{is_owner_account, keep_an_owner, may_assign, may_restore, open_department};
 use super::view::known;
+use crate::auth::end_all;
 use crate::problems::{invalid, refusal};
 use crate::rbac::guard::{OWNER, may_give_role, require_owner};
 use crate::rbac::resolve::built_in;
@@ -84,7 +85,7 @@ impl Doing<'_> {
         let user = known(&state, user_id)?;
         let _guard = if role.as_str() == OWNER && is_owner_account(user) {
             require_owner(self.caller)?;
-            Some(keep_an_owner(self.identity, user_id, self.installation.now()).await?)
+            Some(keep_an_owner(self.installation, self.identity, user_id).await?)
         } else {
             None
         };
@@ -116,7 +117,7 @@ impl Doing<'_> {
             .collect();
         let _guard = if others.iter().any(|other| other == OWNER) {
             require_owner(self.caller)?;
-            Some(keep_an_owner(self.identity, user_id, now).await?)
+            Some(keep_an_owner(self.installation, self.identity, user_id).await?)
         } else {
             None
         };
@@ -152,7 +153,7 @@ impl Doing<'_> {
         let user = known(&state, user_id)?;
         let _guard = if is_owner_account(user) {
             require_owner(self.caller)?;
-            Some(keep_an_owner(self.identity, user_id, self.installation.now()).await?)
+            Some(keep_an_owner(self.installation, self.identity, user_id).await?)
         } else {
             None
         };
@@ -211,24 +212,7 @@ impl Doing<'_> {
         reason: SessionEndReason,
         context: &CommandContext,
     ) -> Result<usize, Problem> {
-        let (vault, now) = (&self.installation.vault, self.installation.now());
-        let live = vault.sessions_of(&self.identity.id, user_id, now).await.map_err(vault_problem)?;
-        // The fact first: tokens of a session that the ledger says has ended are refused everywhere.
-        let mut last = None;
-        for session in &live {
-            let command = SessionCommand::End { reason };
-            let sessions = &self.identity.sessions;
-            match sessions.execute_with_retry(&session.session_id, command, context.clone(), TRIES).await {
-                Ok(outcome) => last = Some(outcome.receipt),
-                Err(CommandError::Refused(SessionError::NotFound | SessionError::Ended)) => {}
-                Err(error) => return Err(refusal(error)),
-            }
-        }
-        vault.end_sessions_of(&self.identity.id, user_id, None, now).await.map_err(vault_problem)?;
-        if let Some(receipt) = last {
-            self.identity.settle_at(receipt.position).await?;
-        }
-        Ok(live.len())
+        end_all(self.installation, self.identity, user_id, None, reason, context).await
     }
 
     async fn revoke_keys(&self, user_id: &str, context: &CommandContext) -> Result<(), Problem> {

@@ -4,16 +4,12 @@
 use daybook_http_kit::permission::{Permission, UserRoleAssign};
 use daybook_http_kit::{Principal, Problem};
 use daybook_identity::directory::{DirectoryState, UserRecord};
-use tokio::sync::{Mutex, MutexGuard};
 
 use super::carried::up_to_date;
+use crate::exclusive::{Exclusive, Matter, exclusive};
 use crate::rbac::guard::{OWNER, require_owner, within_own};
 use crate::rbac::resolve::resolve;
-use crate::state::OrganizationIdentity;
-
-/// Held from the question who the owners are until the answer has changed: of two owners who leave at the same moment one
-/// must stay. Changes of owners are rare, so one for all organisations is enough.
-static OWNERS: Mutex<()> = Mutex::const_new(());
+use crate::state::{IdentityState, OrganizationIdentity};
 
 /// True where a person has the role `owner`, whether the account is in use or not.
 pub(crate) fn is_owner_account(user: &UserRecord) -> bool {
@@ -22,14 +18,14 @@ pub(crate) fn is_owner_account(user: &UserRecord) -> bool {
 }
 
 /// Makes sure that somebody else owns the organisation if `user_id` no longer does: else 409 `user.last_owner`. The guard
-/// is kept until that has come to be.
+/// is kept until that has come to be: of two owners who leave at the same moment one must stay.
 pub(crate) async fn keep_an_owner(
+    installation: &IdentityState,
     identity: &OrganizationIdentity,
     user_id: &str,
-    now: i64,
-) -> Result<MutexGuard<'static, ()>, Problem> {
-    let guard = OWNERS.lock().await;
-    let owners = up_to_date(identity).await?.owners(now);
+) -> Result<Exclusive, Problem> {
+    let guard = exclusive(installation, &identity.id, Matter::Owners).await?;
+    let owners = up_to_date(identity).await?.owners(installation.now());
     if owners.iter().all(|owner| owner == user_id) && !owners.is_empty() {
         return Err(Problem::conflict("user.last_owner", "the organisation must keep an owner"));
     }

@@ -136,7 +136,7 @@ pub(crate) async fn create_department(
     body: CreateDepartmentBody,
     context: CommandContext,
 ) -> Result<(Done, DepartmentView), Problem> {
-    let id = short_id("dep", ID_DIGITS, &context);
+    let id = short_id("dep", ID_DIGITS, &identity.id, &context);
     let content = body.content(id.clone())?;
     let state = identity.directory.now();
     if state.departments.len() >= MAX_DEPARTMENTS && !state.departments.contains_key(id.as_str()) {

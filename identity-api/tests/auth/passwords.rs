@@ -58,7 +58,8 @@ async fn forgotten_password_is_reset_by_a_letter_and_its_token_works_once() {
     world.post_open("/auth/login", json!({"email": "ann@example.com", "password": NEW})).await.ok(200);
     assert_eq!(world.events("main", "user.password_reset_requested").await.len(), 1);
     assert_eq!(world.events("main", "user.password_changed").await[0]["by"], "reset");
-    assert_eq!(world.events("main", "access.refused").await[0]["reason"], "auth.token_invalid");
+    let refused = world.events("main", "access.refused").await;
+    assert!(refused.iter().any(|event| event["reason"] == "auth.token_invalid"), "{refused:?}");
     let entries = world.entries("main").await;
     let changed = entries.iter().find(|entry| entry.event_type == "user.password_changed").unwrap();
     assert_eq!(changed.actor.id, user_id);

@@ -75,6 +75,32 @@ async fn another_address_counts_once_it_is_confirmed() {
 }
 
 #[actix_web::test]
+async fn link_to_a_new_password_that_went_to_the_former_address_is_worth_nothing() {
+    let world = world().await;
+    world.member("main", "ann@example.com", "viewer").await;
+    let token = world.token("main", "ann@example.com").await;
+    world.post_open("/auth/reset-password", json!({"email": "ann@example.com"})).await.ok(202);
+    let reset = token_of(&world.wait_for_letters(1).await[0]);
+    world.put("/auth/profile", &token, json!({"email": "new@example.com", "password": PASSWORD})).await.ok(200);
+    let confirm = token_of(&world.wait_for_letters(2).await[1]);
+    world.post_open("/auth/email/confirm", json!({"token": confirm})).await.ok(200);
+    let body = json!({"token": reset, "new_password": "seven lanterns over water"});
+    world.post_open("/auth/reset-password/confirm", body).await.problem(400, "auth.token_invalid");
+    world.login("main", "new@example.com").await;
+}
+
+#[actix_web::test]
+async fn unreadable_body_is_said_before_who_may_send_a_readable_one() {
+    let world = world().await;
+    for path in ["/auth/profile", "/api/auth/profile"] {
+        world.put(path, OPERATOR, json!([])).await.problem(400, "request.invalid");
+        world.put(path, OPERATOR, json!({"full_name": "Olaf"})).await.problem(403, "auth.account_required");
+        let answer = world.call(actix_web::http::Method::PUT, path, &[], Some(json!([]))).await;
+        answer.problem(401, "identity.required");
+    }
+}
+
+#[actix_web::test]
 async fn taken_address_is_not_betrayed_and_not_given() {
     let world = world().await;
     world.member("main", "ann@example.com", "viewer").await;

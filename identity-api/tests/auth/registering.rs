@@ -136,7 +136,32 @@ async fn registration_that_broke_off_before_the_fact_can_be_repeated_after_a_whi
     problem.problem(409, "auth.registration_under_way");
     assert_eq!(problem.header("retry-after"), Some("60"));
     world.advance(2 * MINUTE);
-    assert_eq!(world.post_open("/auth/register", body).await.ok(201)["id"], "usr_0123456789abcdef01234567");
+    let id = world.post_open("/auth/register", body).await.ok(201)["id"].clone();
+    // Whoever was still at it finds that the account is somebody else's.
+    assert_ne!(id, "usr_0123456789abcdef01234567");
+    world.login("main", "ann@example.com").await;
+}
+
+#[actix_web::test]
+async fn password_of_a_registration_that_broke_off_goes_with_it() {
+    let world = world_with(Options { open_registration: true, ..Options::default() }).await;
+    let (vault, main) = (&world.state.vault, world.organization("main").id.clone());
+    let (stranger, digest) = ("usr_0123456789abcdef01234567", vault.email_digest(&main, "ann@example.com"));
+    let hash = world.state.passwords.hash("a stranger's own password".into()).await.unwrap();
+    vault.reserve_account(&main, stranger, &digest, world.state.now()).await.unwrap();
+    assert!(vault.set_password(&main, stranger, &hash, world.state.now()).await.unwrap());
+    world.advance(2 * MINUTE);
+    let fresh = "usr_000000000000000000000001";
+    let (now, before) = (world.state.now(), world.state.now() - MINUTE);
+    assert!(vault.take_over_account(&main, stranger, fresh, before, now).await.unwrap());
+    assert!(!vault.take_over_account(&main, fresh, stranger, before, now).await.unwrap(), "it is somebody's again");
+    assert!(vault.account(&main, fresh).await.unwrap().unwrap().password_hash.is_none());
+    assert!(!vault.set_password(&main, stranger, &hash, now).await.unwrap());
+    vault.complete_account(&main, fresh, now).await.unwrap();
+    assert!(
+        !vault.take_over_account(&main, fresh, stranger, now, now).await.unwrap(),
+        "a complete one is nobody else's"
+    );
 }
 
 #[actix_web::test]

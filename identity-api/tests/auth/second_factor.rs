@@ -62,6 +62,51 @@ async fn password_alone_does_not_do_once_there_is_a_device() {
 }
 
 #[actix_web::test]
+async fn right_password_makes_no_room_for_more_guesses_at_the_second_factor() {
+    let world = world().await;
+    world.member("main", "ann@example.com", "viewer").await;
+    let token = world.token("main", "ann@example.com").await;
+    let (secret, _) = enrolled(&world, &token).await;
+    for _ in 0..5 {
+        let body = json!({"challenge": challenge(&world).await, "code": "000000"});
+        world.post_open("/auth/login/second-factor", body).await.problem(401, "auth.invalid_code");
+    }
+    let password = json!({"email": "ann@example.com", "password": PASSWORD});
+    world.post_open("/auth/login", password.clone()).await.problem(429, "auth.throttled");
+    // Nor does a new password by letter.
+    let ask = json!({"email": "ann@example.com"});
+    world.post_open("/auth/reset-password", ask).await.ok(202);
+    let letters = world.wait_for_letters(1).await;
+    let body = json!({"token": token_of(&letters[0]), "new_password": PASSWORD});
+    world.post_open("/auth/reset-password/confirm", body).await.ok(200);
+    world.post_open("/auth/login", password).await.problem(429, "auth.throttled");
+    world.advance(2 * MINUTE);
+    let challenged = challenge(&world).await;
+    let body = json!({"challenge": challenged, "code": code(&world, &secret)});
+    world.post_open("/auth/login/second-factor", body).await.ok(200);
+    // The session has begun: all is forgotten.
+    for _ in 0..4 {
+        let body = json!({"challenge": challenge(&world).await, "code": "000000"});
+        world.post_open("/auth/login/second-factor", body).await.problem(401, "auth.invalid_code");
+    }
+}
+
+#[actix_web::test]
+async fn challenge_of_a_former_password_is_worth_nothing() {
+    let world = world().await;
+    let user_id = world.member("main", "ann@example.com", "viewer").await;
+    let token = world.token("main", "ann@example.com").await;
+    let (secret, _) = enrolled(&world, &token).await;
+    let challenge = challenge(&world).await;
+    // As by a login in flight, whose challenge came after those there were had been withdrawn.
+    let id = world.organization("main").id.clone();
+    let hash = world.state.passwords.hash("seven lanterns over water".into()).await.unwrap();
+    assert!(world.state.vault.set_password(&id, &user_id, &hash, world.state.now()).await.unwrap());
+    let body = json!({"challenge": challenge, "code": code(&world, &secret)});
+    world.post_open("/auth/login/second-factor", body).await.problem(401, "auth.challenge_invalid");
+}
+
+#[actix_web::test]
 async fn challenge_expires() {
     let world = world().await;
     world.member("main", "ann@example.com", "viewer").await;

@@ -21,6 +21,8 @@ use daybook_identity::tokens::Tokens;
 use daybook_identity::vault::{MasterKey, Vault};
 use daybook_identity_api::{IdentitySettings, IdentityState, OrganizationIdentity};
 use daybook_ledger::sequencer::{Clock, Unobserved, system_clock};
+use daybook_ledger::store::Store;
+use daybook_ledger::store::postgres::PostgresStore;
 use daybook_ledger::store::sqlite::SqliteStore;
 use daybook_ledger::{Entry, Ledger, LedgerId};
 use serde_json::{Value, json};
@@ -41,9 +43,11 @@ pub struct World {
     pub state: IdentityState,
     pub service: IdentityService,
     pub kit: HttpKit,
-    directories: Organizations<Directory>,
+    pub directories: Organizations<Directory>,
     ahead: Arc<AtomicI64>,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
+    /// The directories stand still but for what is waited for.
+    is_still: bool,
     folder: tempfile::TempDir,
     stop: watch::Sender<bool>,
 }
@@ -55,6 +59,24 @@ pub struct Options {
     pub dev_auth: bool,
     /// `None`: letters are files in the world's folder.
     pub mailer: Option<Arc<dyn Mailer>>,
+    /// The directories do not follow by themselves, as if the ledger's wake-ups were late.
+    pub is_still: bool,
+    /// A PostgreSQL URL with a schema of its own, for several worlds that are processes of one installation; `None`:
+    /// files in the world's folder.
+    pub postgres: Option<String>,
+}
+
+/// A fresh schema in the PostgreSQL of the tests; `None` where there is none.
+pub async fn postgres_schema() -> Option<String> {
+    let Ok(url) = std::env::var("DAYBOOK_TEST_POSTGRES_URL") else {
+        eprintln!("skipped: DAYBOOK_TEST_POSTGRES_URL is not set");
+        return None;
+    };
+    let schema = format!("identity_{}", uuid::Uuid::new_v4().simple());
+    let pool = sqlx::PgPool::connect(&url).await.unwrap();
+    sqlx::query(&format!("create schema {schema}")).execute(&pool).await.unwrap();
+    pool.close().await;
+    Some(format!("{url}?options=-csearch_path%3D{schema}"))
 }
 
 /// The ordinary one: organisation `main`, closed registration, letters as files.
@@ -69,8 +91,17 @@ pub async fn world_with(options: Options) -> World {
         let (ahead, system) = (Arc::clone(&ahead), system_clock());
         Arc::new(move || system() + ahead.load(Ordering::SeqCst))
     };
-    let store = Arc::new(SqliteStore::open(folder.path().join("ledger.db")).unwrap());
-    let vault = Vault::open_sqlite(folder.path().join("vault.db"), MasterKey::generate().unwrap()).await.unwrap();
+    let master = MasterKey::from_hex(&"5c".repeat(32)).unwrap();
+    let (store, vault): (Arc<dyn Store>, _) = match &options.postgres {
+        Some(url) => {
+            let store = PostgresStore::open(url, 8).await.unwrap();
+            (Arc::new(store), Vault::open_postgres(url, 8, master).await.unwrap())
+        }
+        None => {
+            let store = SqliteStore::open(folder.path().join("ledger.db")).unwrap();
+            (Arc::new(store), Vault::open_sqlite(folder.path().join("vault.db"), master).await.unwrap())
+        }
+    };
     let tokens = Tokens::new(vault.clone(), "daybook.test");
     let policy = PasswordPolicy { memory_kib: 64, iterations: 1, ..PasswordPolicy::default() };
     let identity = IdentityConfig::new(Some(Secret::new(OPERATOR)), options.dev_auth);
@@ -103,7 +134,17 @@ pub async fn world_with(options: Options) -> World {
         .with_authenticator(Arc::new(service.clone()))
         .with_access_log(Arc::new(state.recorder.clone()))
         .with_limits(RateLimits::new(many, many));
-    let world = World { state, service, kit, directories, ahead, store, folder, stop: watch::Sender::new(false) };
+    let world = World {
+        state,
+        service,
+        kit,
+        directories,
+        ahead,
+        store,
+        is_still: options.is_still,
+        folder,
+        stop: watch::Sender::new(false),
+    };
     world.open("main").await;
     world
 }
@@ -123,7 +164,9 @@ impl World {
         let ledger = Ledger::open(store, id.clone(), clock, Arc::new(Unobserved)).await.unwrap();
         self.state.vault.add_organization(&id, self.state.now()).await.unwrap();
         let directory = Directory::open(ledger.reader().clone(), self.state.vault.clone()).await.unwrap();
-        tokio::spawn(directory.clone().run(self.stop.subscribe()));
+        if !self.is_still {
+            tokio::spawn(directory.clone().run(self.stop.subscribe()));
+        }
         let personal = PersonalData::new(self.state.vault.clone(), id.clone());
         self.state.recorder.open(ledger.clone(), personal.clone());
         self.directories.insert(id.clone(), Arc::new(directory.clone()));

@@ -202,3 +202,32 @@ async fn provider_of_one_organization_lets_nobody_into_another() {
     let body = Browser::default().log_in(&world, &provider, "theirs").await.ok(200);
     assert_eq!((&body["organization_id"], &body["user"]["id"]), (&json!("acme"), &json!(ann)));
 }
+
+#[actix_web::test]
+async fn password_that_a_stranger_chose_before_does_not_come_along() {
+    let provider = Provider::start().await;
+    let mut settings = provider.settings("corporate");
+    settings.role_on_first_login = Some("viewer".to_owned());
+    let world = world_of(vec![settings]).await;
+    world.owner("main", "olga@example.com").await;
+    let (vault, main) = (&world.state.vault, world.organization("main").id.clone());
+    let chosen = "a stranger's own password";
+    let hash = world.state.passwords.hash(chosen.into()).await.unwrap();
+    // Somebody begins to register with her address and breaks it off before the fact.
+    let (stranger, begun) = ("usr_0123456789abcdef01234567", world.state.now() - 2 * MINUTE);
+    vault.reserve_account(&main, stranger, &vault.email_digest(&main, "ann@example.com"), begun).await.unwrap();
+    assert!(vault.set_password(&main, stranger, &hash, begun).await.unwrap());
+    let body = Browser::default().log_in(&world, &provider, "corporate").await.ok(200);
+    assert_ne!(body["user"]["id"], stranger);
+    assert!(!vault.set_password(&main, stranger, &hash, begun).await.unwrap(), "nor afterwards");
+    let login = |email: &str| json!({"email": email, "password": chosen});
+    world.post_open("/auth/login", login("ann@example.com")).await.problem(401, "auth.invalid_credentials");
+    // Nor one that was chosen for an invitation that was not taken up.
+    let token = world.token("main", "olga@example.com").await;
+    let invited = world.post("/v1/users/invite", &token, json!({"email": "bob@example.com"})).await.ok(201);
+    assert!(vault.set_password(&main, invited["id"].as_str().unwrap(), &hash, begun).await.unwrap());
+    provider.vouch(json!({"sub": "subject-2", "email": "bob@example.com", "email_verified": true}));
+    let body = Browser::default().log_in(&world, &provider, "corporate").await.ok(200);
+    assert_eq!(body["user"]["id"], invited["id"]);
+    world.post_open("/auth/login", login("bob@example.com")).await.problem(401, "auth.invalid_credentials");
+}

@@ -197,3 +197,84 @@ async fn erasures_are_decided_once_and_by_the_right_people() {
     }
     world.get("/erasures", &analyst).await.problem(403, "permission.denied");
 }
+
+#[actix_web::test]
+async fn nobody_asks_with_a_key_and_decides_as_himself() {
+    let world = world().await;
+    world.owner("main", "olga@example.com").await;
+    let ann = world.member("main", "ann@example.com", "analyst").await;
+    world.member("main", "otto@example.com", "owner").await;
+    let (owner, other) = (world.token("main", "olga@example.com").await, world.token("main", "otto@example.com").await);
+    let scopes = json!(["erasure:request", "erasure:approve"]);
+    let key = json!({"name": "mine", "scopes": scopes});
+    let key = world.post("/api-keys", &owner, key).await.text("/key_value");
+    let second =
+        world.post("/api-keys", &owner, json!({"name": "mine too", "scopes": scopes})).await.text("/key_value");
+    let why = json!({"reason": "Changed my mind"});
+    for (asks, decides) in [(&key, &owner), (&owner, &key), (&key, &second)] {
+        let id = request(&world, asks, &ann).await;
+        world.post(&format!("/erasures/{id}/approve"), decides, json!({})).await.problem(422, "erasure.self_approval");
+        let reject = format!("/erasures/{id}/reject");
+        world.post(&reject, decides, why.clone()).await.problem(422, "erasure.self_approval");
+        world.post(&reject, &other, why.clone()).await.ok(200);
+    }
+    let operators = world.post("/api-keys", OPERATOR, json!({"name": "theirs", "scopes": scopes})).await;
+    let id = request(&world, &operators.text("/key_value"), &ann).await;
+    world.post(&format!("/erasures/{id}/approve"), OPERATOR, json!({})).await.problem(422, "erasure.self_approval");
+    world.post(&format!("/erasures/{id}/approve"), &key, json!({})).await.ok(200);
+}
+
+/// Somebody erased, in a world whose vault is then put back as it was before.
+async fn erased_and_back() -> (World, String, String) {
+    use daybook_ledger::Actor;
+    use daybook_ledger::commands::CommandContext;
+    let world = world().await;
+    world.owner("main", "olga@example.com").await;
+    let ann = world.member("main", "ann@example.com", "analyst").await;
+    // The facts of an erasure, and a vault that knows nothing of it.
+    let organization = world.organization("main");
+    let owner = world.token("main", "olga@example.com").await;
+    let id = request(&world, &owner, &ann).await;
+    let by = "usr_0123456789abcdef01234567";
+    let context = || CommandContext::new(Actor::human(by));
+    use daybook_domain::erasure::ErasureCommand;
+    let approve = ErasureCommand::Approve { by: by.to_owned().try_into().unwrap(), reason: None };
+    organization.erasures.execute(&id, approve, context()).await.unwrap();
+    let erase = daybook_domain::user::UserCommand::Erase { erasure_id: id.parse().unwrap() };
+    organization.users.execute(&ann, erase, context()).await.unwrap();
+    let key_destroyed_at = world.state.timestamp().unwrap();
+    let performed = ErasureCommand::RecordPerformed { key_destroyed_at };
+    let outcome = organization.erasures.execute(&id, performed, context()).await.unwrap();
+    organization.settle(&outcome).await.unwrap();
+    assert_eq!(world.get(&format!("/users/{ann}"), &owner).await.ok(200)["full_name"], "ann", "it can be read again");
+    (world, ann, id)
+}
+
+async fn assert_gone(world: &World, ann: &str) {
+    let organization = world.organization("main");
+    assert!(organization.personal.is_erased(ann).await.unwrap());
+    assert!(world.state.vault.account(&organization.id, ann).await.unwrap().is_none());
+    assert_eq!(world.get(&format!("/users/{ann}"), OPERATOR).await.ok(200)["full_name"], "erased");
+}
+
+#[actix_web::test]
+async fn performing_again_removes_whom_an_older_vault_brought_back() {
+    let (world, ann, id) = erased_and_back().await;
+    let before = world.entries("main").await.len();
+    for _ in 0..2 {
+        let answer = world.post(&format!("/erasures/{id}/perform"), OPERATOR, json!({})).await.ok(200);
+        assert_eq!(answer["status"], "performed");
+        assert_gone(&world, &ann).await;
+    }
+    assert_eq!(world.entries("main").await.len(), before, "for the ledger nothing is new");
+}
+
+#[actix_web::test]
+async fn opening_removes_whom_an_older_vault_brought_back() {
+    let (world, ann, _) = erased_and_back().await;
+    let (organization, now) = (world.organization("main"), world.state.now());
+    let reconcile = || daybook_identity_api::reconcile_erasures(&world.state.vault, &organization, now);
+    assert_eq!(reconcile().await.unwrap(), 1);
+    assert_gone(&world, &ann).await;
+    assert_eq!(reconcile().await.unwrap(), 0);
+}

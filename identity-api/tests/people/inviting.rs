@@ -119,3 +119,33 @@ async fn who_invites_gives_no_more_than_he_has() {
     world.post("/users/invite", &token, admin).await.problem(403, "rbac.exceeds_own");
     world.post("/users/invite", &token, json!({"email": "guest@example.com"})).await.ok(201);
 }
+
+#[actix_web::test]
+async fn invitation_to_an_address_with_a_broken_off_registration_takes_nothing_over_from_it() {
+    let world = world().await;
+    world.owner("main", "olga@example.com").await;
+    let owner = world.token("main", "olga@example.com").await;
+    let (vault, main) = (&world.state.vault, world.organization("main").id.clone());
+    let (stranger, begun) = ("usr_0123456789abcdef01234567", world.state.now() - 2 * MINUTE);
+    let hash = world.state.passwords.hash("a stranger's own password".into()).await.unwrap();
+    vault.reserve_account(&main, stranger, &vault.email_digest(&main, "new@example.com"), begun).await.unwrap();
+    assert!(vault.set_password(&main, stranger, &hash, begun).await.unwrap());
+    let invited = world.post("/users/invite", &owner, json!({"email": "new@example.com"})).await.ok(201);
+    let account = vault.account(&main, invited["id"].as_str().unwrap()).await.unwrap().unwrap();
+    assert!(account.password_hash.is_none() && account.user_id != stranger);
+    assert!(vault.account(&main, stranger).await.unwrap().is_none());
+}
+
+#[actix_web::test]
+async fn refused_invitation_leaves_the_address_free() {
+    let world = world_with(Options { open_registration: true, ..Options::default() }).await;
+    world.owner("main", "olga@example.com").await;
+    let owner = world.token("main", "olga@example.com").await;
+    let body = json!({"email": "new@example.com", "role": "auditor"});
+    world.post("/users/invite", &owner, body).await.problem(422, "user.auditor_needs_expiry");
+    let (id, vault) = (world.organization("main").id.clone(), &world.state.vault);
+    let digest = vault.email_digest(&id, "new@example.com");
+    assert!(vault.account_by_email(&id, &digest).await.unwrap().is_none());
+    let body = json!({"email": "new@example.com", "password": PASSWORD, "full_name": "New One"});
+    world.post_open("/auth/register", body).await.ok(201);
+}

@@ -16,4 +16,5 @@ mod inviting;
 mod listing;
 mod organizations;
 mod rbac;
+mod several_processes;
 mod status;

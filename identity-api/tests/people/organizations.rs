@@ -4,12 +4,26 @@ use std::sync::Arc;
 
 use actix_web::http::Method;
 use async_trait::async_trait;
-use daybook_http_kit::Organizations;
+use daybook_http_kit::{HttpKit, Organizations, RouteTable};
 use daybook_identity_api::{CreateOrganization, CreateOrganizationError, OrganizationIdentity};
 use daybook_ledger::LedgerId;
 use serde_json::json;
 
 use crate::common::*;
+
+#[actix_web::test]
+async fn whoever_names_no_organisation_means_the_servers_own() {
+    let mut world = world().await;
+    world.open("other").await;
+    world.member("other", "ann@example.com", "viewer").await;
+    let config = world.state.identity.clone().with_default_organization("other".parse().unwrap());
+    world.kit = HttpKit::new(config, RouteTable::new([&daybook_identity_api::openapi()]))
+        .with_authenticator(Arc::new(world.service.clone()));
+    let body = json!({"email": "ann@example.com", "password": PASSWORD});
+    world.post_open("/auth/login", body.clone()).await.ok(200);
+    let named = [("x-organization-id", "main")];
+    assert_eq!(world.call(Method::POST, "/auth/login", &named, Some(body)).await.status, 401);
+}
 
 /// Makes the organisation that was got ready for it.
 struct Ready(Arc<OrganizationIdentity>, Organizations<OrganizationIdentity>);

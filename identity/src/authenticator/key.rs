@@ -3,34 +3,38 @@
 use std::sync::Arc;
 
 use daybook_http_kit::{Principal, Problem, Via};
-use daybook_ledger::Actor;
+use daybook_ledger::{Actor, LedgerId};
 
 use super::{IdentityService, unavailable};
-use crate::directory::KeyStatus;
+use crate::api_keys::HeldKey;
+use crate::directory::{Directory, KeyStatus};
 use crate::vault::VaultError;
 
 /// The role that a key is said to have: it has scopes instead.
 const KEY_ROLE: &str = "api_key";
 
 impl IdentityService {
-    /// The key `key_id`, where `token` is it and good. What is wrong with a key is told only to whoever has its secret.
+    /// The key `key_id`, where `token` is it and good. The vault is not asked about a key that no directory has, or that
+    /// was revoked: the one is the only thing told to whoever does not have the secret.
     pub(super) async fn key(&self, key_id: &str, token: &str) -> Result<Principal, Problem> {
         let (now, keys) = ((self.0.clock)(), &self.0.keys);
-        // The version is known only once the organisation is.
-        let held = keys.row(key_id, 0).await.map_err(vault_unavailable)?.ok_or_else(unknown)?;
-        let organization = held.row.ledger_id.clone();
+        let organization = self.organization_of_key(key_id).await?.ok_or_else(unknown)?;
         let refused = |problem: Problem| problem.of_organization(organization.clone());
         let state = self.state_of(&organization)?.ok_or_else(|| refused(unknown()))?;
         let key = state.access_of_key(key_id, now).ok_or_else(|| refused(unknown()))?;
+        if key.status == KeyStatus::Revoked {
+            return Err(refused(revoked()));
+        }
         let held = keys.row(key_id, key.record.place.version).await.map_err(vault_unavailable)?;
-        let held = held.ok_or_else(|| refused(unknown()))?;
-        if !keys.accepts(&held, token, now) {
+        let held = held.filter(|held| held.row.ledger_id == organization).ok_or_else(|| refused(unknown()))?;
+        let accepts = |held: &HeldKey| keys.accepts(held, token, &key.record, now);
+        if !accepts(&held) {
             let newer = keys.newer_row(&held).await.map_err(vault_unavailable)?;
-            if !newer.is_some_and(|newer| keys.accepts(&newer, token, now)) {
+            if !newer.is_some_and(|newer| accepts(&newer)) {
                 return Err(refused(unknown()));
             }
         }
-        let (code, detail) = match key.status {
+        let problem = match key.status {
             KeyStatus::Live => {
                 keys.used(key_id, now);
                 return Ok(Principal {
@@ -42,12 +46,35 @@ impl IdentityService {
                     session_id: None,
                 });
             }
-            KeyStatus::Expired => ("api_key.expired", "the API key has expired"),
-            KeyStatus::Revoked => ("api_key.revoked", "the API key was revoked"),
-            KeyStatus::Orphaned => ("api_key.orphaned", "whoever answers for the API key is not active any more"),
+            KeyStatus::Expired => Problem::invalid_token("api_key.expired", "the API key has expired"),
+            KeyStatus::Revoked => revoked(),
+            KeyStatus::Orphaned => {
+                Problem::invalid_token("api_key.orphaned", "whoever answers for the API key is not active any more")
+            }
         };
-        Err(refused(Problem::invalid_token(code, detail)))
+        Err(refused(problem))
     }
+
+    /// The organisation whose directory has the key. Where several have one of that id, or none that is open here while
+    /// others are not, the vault says whose it is.
+    async fn organization_of_key(&self, key_id: &str) -> Result<Option<LedgerId>, Problem> {
+        let keys = &self.0.keys;
+        if let Some(organization) = keys.held_organization(key_id) {
+            return Ok(Some(organization));
+        }
+        let has_key = |directory: &Directory| directory.now().api_keys.contains_key(key_id);
+        let mut known = self.0.directories.all();
+        known.retain(|(_, directory)| has_key(directory));
+        Ok(match known.len() {
+            0 if !self.0.directories.is_any_unavailable() => None,
+            1 => known.pop().map(|(organization, _)| organization),
+            _ => keys.row(key_id, 0).await.map_err(vault_unavailable)?.map(|held| held.row.ledger_id.clone()),
+        })
+    }
+}
+
+fn revoked() -> Problem {
+    Problem::invalid_token("api_key.revoked", "the API key was revoked")
 }
 
 fn unknown() -> Problem {

@@ -4,8 +4,8 @@
 //! away. Roles that inherit each other in a circle count once each. A retired role and a grant whose time is over grant
 //! nothing, nothing is granted within a closed department, and what is not known grants nothing.
 //!
-//! An API key never holds more than its maker held everywhere in the organisation when the key was made, whatever its
-//! scopes say, and it is dead while the person who answers for it is not active.
+//! An API key never holds more than its maker held everywhere in the organisation when the key was made, nor more than
+//! the person who answers for it holds now, whatever its scopes say; and it is dead while that person is not active.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -54,7 +54,8 @@ pub struct KeyAccess {
     pub record: Arc<ApiKeyRecord>,
     /// Whether it is good.
     pub status: KeyStatus,
-    /// Its permissions: its scopes, as far as its maker held them when it was made.
+    /// Its permissions: its scopes, as far as its maker held them when it was made and whoever answers for it holds
+    /// them now.
     pub access: Arc<Access>,
 }
 
@@ -67,10 +68,21 @@ struct Held {
     resolved: UserAccess,
 }
 
+/// A key's resolved access, and for which state and time it holds.
+struct HeldOfKey {
+    record_position: u64,
+    /// Of whoever answers for it; 0 where that is the operator.
+    access_position: u64,
+    structure_position: u64,
+    from: i64,
+    until: i64,
+    access: Arc<Access>,
+}
+
 /// Resolved accesses. Shared by the states that follow one another: an entry says for which of them it holds.
 pub(super) struct AccessCache {
     users: Cache<Arc<str>, Arc<Held>>,
-    keys: Cache<Arc<str>, (u64, Arc<Access>)>,
+    keys: Cache<Arc<str>, Arc<HeldOfKey>>,
 }
 
 impl Default for AccessCache {
@@ -83,6 +95,10 @@ impl DirectoryState {
     /// What a person may do at `now` (microseconds); `None` for somebody unknown, and for everybody where an entry of
     /// the organisation's was not understood.
     pub fn access_of(&self, user_id: &str, now: i64) -> Option<UserAccess> {
+        self.held_access(user_id, now).map(|held| held.resolved.clone())
+    }
+
+    fn held_access(&self, user_id: &str, now: i64) -> Option<Arc<Held>> {
         if self.not_understood.is_some() {
             return None;
         }
@@ -92,18 +108,18 @@ impl DirectoryState {
             && held.structure_position == self.structure_position
             && (held.from..held.until).contains(&now)
         {
-            return Some(held.resolved.clone());
+            return Some(held);
         }
         let (resolved, until) = self.resolve(user, now);
-        let held = Held {
+        let held = Arc::new(Held {
             access_position: user.access_position,
             structure_position: self.structure_position,
             from: now,
             until,
-            resolved: resolved.clone(),
-        };
-        self.cache.users.insert(Arc::clone(id), Arc::new(held));
-        Some(resolved)
+            resolved,
+        });
+        self.cache.users.insert(Arc::clone(id), Arc::clone(&held));
+        Some(held)
     }
 
     /// What an API key may do at `now`; `None` for an unknown one, and for all where an entry was not understood.
@@ -123,13 +139,41 @@ impl DirectoryState {
         } else {
             KeyStatus::Live
         };
-        let held = self.cache.keys.get(key_id).filter(|(position, _)| *position == record.place.position);
-        let access = held.map(|(_, access)| access).unwrap_or_else(|| {
-            let access = Arc::new(Access::everywhere(permissions_of_key(record)));
-            self.cache.keys.insert(Arc::clone(id), (record.place.position, Arc::clone(&access)));
-            access
-        });
-        Some(KeyAccess { record: Arc::clone(record), status, access })
+        Some(KeyAccess { record: Arc::clone(record), status, access: self.permitted_to_key(id, record, now) })
+    }
+
+    /// A key's scopes, within what its maker held and within what whoever answers for it holds now.
+    fn permitted_to_key(&self, id: &Arc<str>, record: &ApiKeyRecord, now: i64) -> Arc<Access> {
+        let accountable = record.accountable.as_deref();
+        let access_position =
+            accountable.and_then(|user_id| self.users.get(user_id)).map_or(0, |user| user.access_position);
+        if let Some(held) = self.cache.keys.get(id)
+            && held.record_position == record.place.position
+            && held.access_position == access_position
+            && held.structure_position == self.structure_position
+            && (held.from..held.until).contains(&now)
+        {
+            return Arc::clone(&held.access);
+        }
+        let mut permissions = permissions_of_key(record);
+        let mut until = i64::MAX;
+        if let Some(user_id) = accountable {
+            let user = self.held_access(user_id, now);
+            until = user.as_ref().map_or(until, |user| user.until);
+            let own = user.map_or(PermissionSet::EMPTY, |user| user.resolved.access.permissions);
+            permissions = permissions.intersection(&own);
+        }
+        let access = Arc::new(Access::everywhere(permissions));
+        let held = HeldOfKey {
+            record_position: record.place.position,
+            access_position,
+            structure_position: self.structure_position,
+            from: now,
+            until,
+            access: Arc::clone(&access),
+        };
+        self.cache.keys.insert(Arc::clone(id), Arc::new(held));
+        access
     }
 
     /// The names of all permissions of a role, built-in or custom, with those that it inherits; the organisation's own

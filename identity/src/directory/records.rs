@@ -226,6 +226,8 @@ pub struct ApiKeyRecord {
     pub accountable: Option<String>,
     /// The permissions that its maker held when it was made: it never holds more.
     pub ceiling: BTreeSet<String>,
+    /// The rotations that say which secrets are over, the oldest first: one that is over, and those that overlap.
+    pub rotations: Vec<Rotation>,
     /// Until when the secret before the last rotation is accepted.
     pub old_valid_until: Option<i64>,
     /// When its secret was last changed.
@@ -234,6 +236,33 @@ pub struct ApiKeyRecord {
     pub revoked_at: Option<i64>,
     /// Where it stands in the ledger.
     pub place: Place,
+}
+
+/// A change of a key's secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotation {
+    /// Version of the key's stream at which it was recorded.
+    pub version: u64,
+    /// Until when the secrets before it are accepted.
+    pub old_valid_until: i64,
+}
+
+impl ApiKeyRecord {
+    /// The version of the oldest fact whose secret is accepted at `now`. What the vault has of older ones is not: it
+    /// may not have heard of the rotation.
+    pub fn oldest_secret(&self, now: i64) -> u64 {
+        let over = self.rotations.iter().filter(|rotation| rotation.old_valid_until <= now);
+        over.map(|rotation| rotation.version).max().unwrap_or(0)
+    }
+
+    /// Takes in a rotation that was recorded at `at`.
+    pub(super) fn rotate(&mut self, rotation: Rotation, at: i64) {
+        let over = self.oldest_secret(at);
+        self.rotations.retain(|earlier| earlier.version >= over);
+        self.rotations.push(rotation);
+        self.rotated_at = Some(at);
+        self.old_valid_until = Some(rotation.old_valid_until);
+    }
 }
 
 /// A legal hold.

@@ -1,12 +1,14 @@
 //! Letters as files, one each, in a folder that only its owner reads: the embedded default, and a transport for tests.
 //!
-//! A file's name begins with the person's opaque id, so that an erasure finds every copy.
+//! A file's name begins with the person's opaque id, so that an erasure finds every copy, and ends with an id that says when
+//! it was written, so that letters do not stay for ever.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use lettre::message::Mailbox;
@@ -15,6 +17,8 @@ use super::{Counters, Letter, MailError, MailFigures, Mailer, count};
 
 /// Most letters the folder holds. Whoever reads them also removes them.
 const MAX_LETTERS: usize = 10_000;
+/// How long a letter is kept: every link in one has expired by then.
+const KEPT: Duration = Duration::from_secs(7 * 86_400);
 
 /// Writes every letter into a folder as `<user id>-<time-ordered id>.eml`.
 #[derive(Clone)]
@@ -58,6 +62,11 @@ impl Mailer for FileMailer {
         blocking(move || remove(&folder, &user_id)).await
     }
 
+    async fn tidy(&self) -> Result<usize, MailError> {
+        let folder = Arc::clone(&self.folder);
+        blocking(move || Ok(remove_old(&folder)?.removed)).await
+    }
+
     fn figures(&self) -> MailFigures {
         self.counters.figures()
     }
@@ -70,7 +79,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn write(folder: &Path, user_id: &str, bytes: &[u8]) -> Result<(), MailError> {
-    if fs::read_dir(folder)?.count() >= MAX_LETTERS {
+    if remove_old(folder)?.left >= MAX_LETTERS {
         return Err(MailError::Full);
     }
     let name = format!("{}-{}", file_safe(user_id), uuid::Uuid::now_v7().simple());
@@ -82,6 +91,42 @@ fn write(folder: &Path, user_id: &str, bytes: &[u8]) -> Result<(), MailError> {
         let _ = fs::remove_file(&unfinished);
     }
     Ok(written?)
+}
+
+/// What a look through the folder came to.
+struct Tidied {
+    removed: usize,
+    left: usize,
+}
+
+/// Removes the letters that are older than [`KEPT`]; leaves whatever else is in the folder.
+fn remove_old(folder: &Path) -> Result<Tidied, MailError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut tidied = Tidied { removed: 0, left: 0 };
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_old = written_at(&entry.file_name().to_string_lossy())
+            .is_some_and(|written_at| now.saturating_sub(written_at) > KEPT);
+        if !is_old {
+            tidied.left += 1;
+            continue;
+        }
+        match fs::remove_file(entry.path()) {
+            Ok(()) => tidied.removed += 1,
+            // Whoever reads them was first.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(tidied)
+}
+
+/// When the letter of this name was written, since the epoch; `None` where it is none of ours.
+fn written_at(name: &str) -> Option<Duration> {
+    let name = name.strip_suffix(".eml").or_else(|| name.strip_suffix(".tmp"))?;
+    let (_, id) = name.rsplit_once('-')?;
+    let (seconds, nanoseconds) = uuid::Uuid::try_parse(id).ok()?.get_timestamp()?.to_unix();
+    Some(Duration::new(seconds, nanoseconds))
 }
 
 fn remove(folder: &Path, user_id: &str) -> Result<usize, MailError> {
@@ -144,5 +189,43 @@ mod tests {
         assert_eq!(mailer.forget("usr_1").await.unwrap(), 0);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
         assert_eq!(mailer.forget("../usr_3").await.unwrap(), 1);
+    }
+
+    /// The name of a letter of so long ago.
+    fn aged(user_id: &str, age: Duration) -> String {
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - age;
+        let at = uuid::Timestamp::from_unix(uuid::NoContext, at.as_secs(), 0);
+        format!("{user_id}-{}.eml", uuid::Uuid::new_v7(at).simple())
+    }
+
+    #[tokio::test]
+    async fn full_folder_takes_letters_again_once_the_old_ones_have_expired() {
+        let folder = tempfile::tempdir().unwrap();
+        let mailer = FileMailer::open(folder.path(), "daybook@example.com").unwrap();
+        let hour = Duration::from_secs(3_600);
+        for _ in 0..MAX_LETTERS {
+            fs::write(folder.path().join(aged("usr_1", KEPT - hour)), "").unwrap();
+        }
+        assert!(matches!(mailer.send(letter("usr_2")).await, Err(MailError::Full)));
+        for entry in fs::read_dir(folder.path()).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        for _ in 0..MAX_LETTERS {
+            fs::write(folder.path().join(aged("usr_1", KEPT + hour)), "").unwrap();
+        }
+        mailer.send(letter("usr_2")).await.unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn tidying_removes_expired_letters_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let mailer = FileMailer::open(folder.path(), "daybook@example.com").unwrap();
+        mailer.send(letter("usr_1")).await.unwrap();
+        fs::write(folder.path().join(aged("usr_1", KEPT + KEPT)), "").unwrap();
+        fs::write(folder.path().join("README-first.eml"), "").unwrap();
+        assert_eq!(mailer.tidy().await.unwrap(), 1);
+        assert_eq!(mailer.tidy().await.unwrap(), 0);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

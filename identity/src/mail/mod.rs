@@ -72,6 +72,11 @@ pub trait Mailer: Send + Sync + 'static {
     /// Removes every letter to a person that has not left yet, and every copy of one that is kept here. Answers how many.
     async fn forget(&self, user_id: &str) -> Result<usize, MailError>;
 
+    /// Removes letters that are kept here and are good for nothing any more. Answers how many.
+    async fn tidy(&self) -> Result<usize, MailError> {
+        Ok(0)
+    }
+
     /// What became of the letters so far.
     fn figures(&self) -> MailFigures;
 }

@@ -1,3 +1,4 @@
+//! Passwords: hashed, verified in even time, and refused where they are weak.
 #![allow(clippy::unwrap_used, reason = "tests")]
 use super::*;
 

@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use daybook_domain::access::{AccessEvent, Denied, LoginFailed, MAX_READS, Read, ReadList, Reads, Refused, Throttled};
+use daybook_domain::access::{AccessEvent, Denied, MAX_READS, Read, ReadList, Reads};
 use daybook_domain::text::{ActorId, InvalidField, Line};
-use daybook_domain::{PermissionName, Personal, Timestamp, UserId};
+use daybook_domain::{PermissionName, Personal, Timestamp};
+use daybook_http_kit::access_log::{ANY_ROUTE, OTHER_METHOD};
 
 use crate::personal::PersonalData;
 use crate::vault::VaultError;
 
+/// Denials of one actor that are told apart in a flush.
+pub const MAX_DENIALS: usize = 64;
 /// The field whose sealed values reads hold.
 pub(super) const QUERY_FIELD: &str = "access.query";
 
-/// One thing to be recorded.
+/// One thing to be recorded of somebody who is known.
 #[derive(Debug, Clone)]
 pub(super) enum Fact {
     Denied { actor_id: String, permission: &'static str, method: &'static str, route: String, request_id: String },
-    Refused { reason: String, method: &'static str, route: String, request_id: String },
-    LoginFailed { reason: String, user_id: Option<String> },
-    Throttled { what: String, user_id: Option<String> },
     Read { actor_id: String, read: ReadFact },
 }
 
@@ -33,26 +33,25 @@ pub(super) struct ReadFact {
     pub request_id: String,
 }
 
-/// What makes two facts the same.
+/// What makes two denials of an actor the same.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Same {
-    Denied { actor_id: String, permission: &'static str, method: &'static str, route: String },
-    Refused { reason: String, method: &'static str, route: String },
-    LoginFailed { reason: String, user_id: Option<String> },
-    Throttled { what: String, user_id: Option<String> },
+struct Same {
+    permission: &'static str,
+    method: &'static str,
+    route: String,
 }
 
 /// How often, and the last request.
 #[derive(Debug, Default)]
 struct Often {
     count: u64,
-    request_id: Option<String>,
+    request_id: String,
 }
 
 /// Facts that wait for the next flush.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    counted: BTreeMap<Same, Often>,
+    denials: BTreeMap<String, BTreeMap<Same, Often>>,
     reads: BTreeMap<String, Vec<ReadFact>>,
     len: usize,
 }
@@ -77,37 +76,35 @@ impl Batch {
 
     pub fn push(&mut self, fact: Fact) {
         self.len += 1;
-        let (same, request_id) = match fact {
-            Fact::Read { actor_id, read } => {
-                self.reads.entry(actor_id).or_default().push(read);
-                return;
-            }
+        match fact {
+            Fact::Read { actor_id, read } => self.reads.entry(actor_id).or_default().push(read),
             Fact::Denied { actor_id, permission, method, route, request_id } => {
-                (Same::Denied { actor_id, permission, method, route }, Some(request_id))
+                let denials = self.denials.entry(actor_id).or_default();
+                let mut same = Same { permission, method, route };
+                if denials.len() >= MAX_DENIALS && !denials.contains_key(&same) {
+                    same = Same { permission, method: OTHER_METHOD, route: ANY_ROUTE.to_owned() };
+                }
+                let often = denials.entry(same).or_default();
+                often.count += 1;
+                often.request_id = request_id;
             }
-            Fact::Refused { reason, method, route, request_id } => {
-                (Same::Refused { reason, method, route }, Some(request_id))
-            }
-            Fact::LoginFailed { reason, user_id } => (Same::LoginFailed { reason, user_id }, None),
-            Fact::Throttled { what, user_id } => (Same::Throttled { what, user_id }, None),
-        };
-        let often = self.counted.entry(same).or_default();
-        often.count += 1;
-        often.request_id = request_id.or(often.request_id.take());
+        }
     }
 
     /// The events that the facts become. What people asked for is sealed on the way; that of somebody whose key was
     /// destroyed is left out. An error leaves the batch as it is.
     pub async fn events(&self, personal: &PersonalData) -> Result<Events, VaultError> {
         let mut made = Events { events: Vec::new(), facts: 0, unfit: 0 };
-        for (same, often) in &self.counted {
-            match counted(same, often) {
+        let denials =
+            self.denials.iter().flat_map(|(actor_id, counted)| counted.iter().map(move |pair| (actor_id, pair)));
+        for (actor_id, (same, often)) in denials {
+            match denied(actor_id, same, often) {
                 Ok(event) => {
                     made.events.push(event);
                     made.facts += often.count;
                 }
                 Err(error) => {
-                    tracing::error!(%error, "a fact about access does not fit its event");
+                    tracing::error!(%error, "a denial does not fit its event");
                     made.unfit += often.count;
                 }
             }
@@ -151,37 +148,15 @@ async fn seal(personal: &PersonalData, subject: &str, asked: &str) -> Result<Opt
     }
 }
 
-fn counted(same: &Same, often: &Often) -> Result<AccessEvent, InvalidField> {
-    let count = often.count;
-    let request_id = Line::parse_optional("/request_id", often.request_id.as_deref())?;
-    let user = |user_id: &Option<String>| UserId::parse_optional("/user_id", user_id.as_deref());
-    Ok(match same {
-        Same::Denied { actor_id, permission, method, route } => AccessEvent::Denied(Denied {
-            actor_id: ActorId::parse("/actor_id", actor_id.as_str())?,
-            permission: PermissionName::parse("/permission", *permission)?,
-            method: Line::parse("/method", *method)?,
-            route: Line::parse("/route", route.as_str())?,
-            count,
-            request_id,
-        }),
-        Same::Refused { reason, method, route } => AccessEvent::Refused(Refused {
-            reason: Line::parse("/reason", reason.as_str())?,
-            method: Some(Line::parse("/method", *method)?),
-            route: Some(Line::parse("/route", route.as_str())?),
-            count,
-            request_id,
-        }),
-        Same::LoginFailed { reason, user_id } => AccessEvent::LoginFailed(LoginFailed {
-            reason: Line::parse("/reason", reason.as_str())?,
-            user_id: user(user_id)?,
-            count,
-        }),
-        Same::Throttled { what, user_id } => AccessEvent::Throttled(Throttled {
-            what: Line::parse("/what", what.as_str())?,
-            count,
-            user_id: user(user_id)?,
-        }),
-    })
+fn denied(actor_id: &str, same: &Same, often: &Often) -> Result<AccessEvent, InvalidField> {
+    Ok(AccessEvent::Denied(Denied {
+        actor_id: ActorId::parse("/actor_id", actor_id)?,
+        permission: PermissionName::parse("/permission", same.permission)?,
+        method: Line::parse("/method", same.method)?,
+        route: Line::parse("/route", same.route.as_str())?,
+        count: often.count,
+        request_id: Some(Line::parse("/request_id", often.request_id.as_str())?),
+    }))
 }
 
 fn read(fact: &ReadFact, query: Option<Personal>) -> Result<Read, InvalidField> {

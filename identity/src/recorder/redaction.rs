@@ -1,12 +1,15 @@
-//! What somebody asked for, without what must not be recorded even sealed: credentials, and addresses, which are other
-//! people's data and would outlive their keys under the reader's.
+//! What somebody asked for, without what must not be recorded even sealed: credentials, and names and addresses that were
+//! searched for, which are other people's data and would outlive their keys under the reader's. That there was a search
+//! stays.
 
 use daybook_domain::access::MAX_QUERY_BYTES;
 
 /// In the place of what was taken out.
-const REDACTED: &str = "***";
+const REDACTED: &str = "[redacted]";
 /// Parameters whose values are taken out, wherever the word occurs in the name.
 const SECRET_WORDS: [&str; 8] = ["token", "password", "secret", "code", "key", "authorization", "email", "mail"];
+/// Words of parameters' names whose values may be people's names.
+const SEARCH_WORDS: [&str; 8] = ["search", "q", "query", "name", "names", "fullname", "username", "text"];
 /// How credentials begin.
 const SECRET_PREFIXES: [&str; 4] = ["dbk_", "dbr_", "dbo_", "eyJ"];
 
@@ -22,7 +25,7 @@ pub(super) fn target(path: &str, query: &str) -> String {
     for (index, parameter) in query.split('&').filter(|parameter| !parameter.is_empty()).enumerate() {
         text.push(if index == 0 { '?' } else { '&' });
         match parameter.split_once('=') {
-            Some((name, value)) if names_a_secret(name) || is_secret(value) => {
+            Some((name, value)) if is_taken_out(name) || is_secret(value) => {
                 text.push_str(if is_secret(name) { REDACTED } else { name });
                 text.push('=');
                 text.push_str(REDACTED);
@@ -34,9 +37,12 @@ pub(super) fn target(path: &str, query: &str) -> String {
     cut(text)
 }
 
-fn names_a_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| name.contains(word))
+/// Whether a parameter's value is not to be kept, however its name is spelled: the server decodes it.
+fn is_taken_out(name: &str) -> bool {
+    let decoded = form_urlencoded::parse(name.as_bytes()).next();
+    let name = decoded.map(|(name, _)| name.to_ascii_lowercase()).unwrap_or_default();
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    SECRET_WORDS.iter().any(|word| name.contains(word)) || words.any(|word| SEARCH_WORDS.contains(&word))
 }
 
 fn is_secret(value: &str) -> bool {
@@ -67,15 +73,23 @@ mod tests {
         );
         assert_eq!(
             target("/x", "token=abc&Api-Key=dbk_1&q=dbr_x&cursor=eyJhbGci"),
-            "/x?token=***&Api-Key=***&q=***&cursor=***"
+            "/x?token=[redacted]&Api-Key=[redacted]&q=[redacted]&cursor=[redacted]"
         );
     }
 
     #[test]
     fn addresses_of_people_are_not_kept_under_the_readers_key() {
-        assert_eq!(target("/users", "search=ann%40example.com&page=2"), "/users?search=***&page=2");
-        assert_eq!(target("/users/ann@example.com", "email=ann"), "/users/***?email=***");
-        assert_eq!(target("/users", "ann@example.com"), "/users?***");
+        assert_eq!(target("/users", "search=ann%40example.com&page=2"), "/users?search=[redacted]&page=2");
+        assert_eq!(target("/users/ann@example.com", "email=ann"), "/users/[redacted]?email=[redacted]");
+        assert_eq!(target("/users", "ann@example.com"), "/users?[redacted]");
+    }
+
+    #[test]
+    fn names_that_were_searched_for_are_not_kept_and_that_there_was_a_search_is() {
+        for name in ["search", "q", "query", "email", "name", "full_name", "Full-Name", "se%61rch"] {
+            let (asked, kept) = (format!("limit=5&{name}=Ann+Smith"), format!("/users?limit=5&{name}=[redacted]"));
+            assert_eq!(target("/users", &asked), kept);
+        }
     }
 
     #[test]

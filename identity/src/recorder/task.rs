@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::batch::{Batch, Fact};
+use super::strangers::{Pace, Strangers};
 use super::{Counters, FLUSH_INTERVAL, FLUSH_SIZE};
 use crate::personal::PersonalData;
 
@@ -40,13 +41,15 @@ pub(super) struct Task {
     stream: Result<StreamKey, InvalidValue>,
     version: u64,
     batch: Batch,
+    strangers: Arc<Strangers>,
+    pace: Pace,
     /// Made of an earlier batch and not yet known to be in the ledger.
     prepared: Option<Prepared>,
     pause: Option<Duration>,
 }
 
 impl Task {
-    pub fn new(ledger: Ledger, personal: PersonalData, counters: Arc<Counters>) -> Self {
+    pub fn new(ledger: Ledger, personal: PersonalData, strangers: Arc<Strangers>, counters: Arc<Counters>) -> Self {
         Self {
             ledger,
             personal,
@@ -54,6 +57,8 @@ impl Task {
             stream: new_stream(),
             version: 0,
             batch: Batch::default(),
+            strangers,
+            pace: Pace::new(),
             prepared: None,
             pause: None,
         }
@@ -66,7 +71,7 @@ impl Task {
             let has_room = self.batch.len() < FLUSH_SIZE;
             tokio::select! {
                 biased;
-                () = until(due), if due.is_some() => due = self.flush().await,
+                () = until(due), if due.is_some() => due = self.flush(false).await,
                 message = facts.recv(), if has_room => match message {
                     Some(Message::Fact(fact)) => {
                         self.batch.push(fact);
@@ -77,22 +82,27 @@ impl Task {
                         due.get_or_insert_with(|| Instant::now() + FLUSH_INTERVAL);
                     }
                     Some(Message::Flush(done)) => {
-                        due = self.flush().await;
+                        due = self.flush(true).await;
                         let _ = done.send(());
                     }
                     None => break,
                 },
+                () = self.strangers.news.notified() => {
+                    due.get_or_insert_with(|| Instant::now() + FLUSH_INTERVAL);
+                }
             }
         }
-        while let Some(again) = self.flush().await {
+        while let Some(again) = self.flush(true).await {
             tokio::time::sleep_until(again).await;
         }
     }
 
-    /// Appends what waits. Answers when to try again, where something still waits.
-    async fn flush(&mut self) -> Option<Instant> {
-        while self.prepared.is_some() || !self.batch.is_empty() {
-            if let Err(why) = self.append().await {
+    /// Appends what waits; of what strangers caused, as much as may be made at present, or all that waits. Answers when
+    /// to try again, where something still waits.
+    async fn flush(&mut self, everything: bool) -> Option<Instant> {
+        let mut allowed = if everything { self.strangers.len() } else { self.pace.room(Instant::now()) };
+        while self.prepared.is_some() || !self.batch.is_empty() || (allowed > 0 && self.strangers.len() > 0) {
+            if let Err(why) = self.append(&mut allowed).await {
                 self.counters.failed_flushes.fetch_add(1, Ordering::Relaxed);
                 if self.pause.is_none() {
                     tracing::warn!(ledger = %self.ledger.id(), why, "access cannot be recorded at the moment");
@@ -105,12 +115,12 @@ impl Task {
                 tracing::info!(ledger = %self.ledger.id(), "access is recorded again");
             }
         }
-        None
+        (self.strangers.len() > 0).then(|| Instant::now() + FLUSH_INTERVAL)
     }
 
-    async fn append(&mut self) -> Result<(), String> {
+    async fn append(&mut self, allowed: &mut usize) -> Result<(), String> {
         if self.prepared.is_none() {
-            self.prepare().await?;
+            self.prepare(allowed).await?;
         }
         let Some(prepared) = self.prepared.as_ref() else { return Ok(()) };
         let (drafts, facts) = (prepared.drafts.clone(), prepared.facts);
@@ -167,16 +177,33 @@ impl Task {
         self.prepared = None;
     }
 
-    /// Makes events of the batch.
-    async fn prepare(&mut self) -> Result<(), String> {
+    /// Makes events of the batch, and, as far as there is room and they are `allowed`, of what strangers caused.
+    async fn prepare(&mut self, allowed: &mut usize) -> Result<(), String> {
         let made = self.batch.events(&self.personal).await.map_err(|error| error.to_string())?;
         let mut drafts = Vec::with_capacity(made.events.len());
         for event in &made.events {
             drafts.push(encode(event, HOLDS_PERSONAL_DATA).map_err(|error| error.to_string())?);
         }
-        self.counters.dropped.fetch_add(made.unfit, Ordering::Relaxed);
         self.batch = Batch::default();
-        self.prepared = (!drafts.is_empty()).then_some(Prepared { drafts, facts: made.facts });
+        let (mut facts, mut unfit) = (made.facts, made.unfit);
+        let taken = self.strangers.take((*allowed).min(MAX_EVENTS_PER_COMMAND.saturating_sub(drafts.len())));
+        *allowed = allowed.saturating_sub(taken.len());
+        self.pace.spend(taken.len(), Instant::now());
+        for often in taken {
+            let event = often.event().map_err(|error| error.to_string());
+            match event.and_then(|event| encode(&event, HOLDS_PERSONAL_DATA).map_err(|error| error.to_string())) {
+                Ok(draft) => {
+                    drafts.push(draft);
+                    facts += often.count;
+                }
+                Err(error) => {
+                    tracing::error!(error, "a fact about a stranger does not fit its event");
+                    unfit += often.count;
+                }
+            }
+        }
+        self.counters.dropped.fetch_add(unfit, Ordering::Relaxed);
+        self.prepared = (!drafts.is_empty()).then_some(Prepared { drafts, facts });
         Ok(())
     }
 }

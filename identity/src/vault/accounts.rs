@@ -99,6 +99,32 @@ impl Vault {
         })
     }
 
+    /// Gives an incomplete account of an address, reserved at `before` at the latest, to somebody else: with another user
+    /// id and without the password that the one before may have chosen. `false` where it is complete, was taken over by
+    /// somebody else, or is not there. Whoever was still at it finds no account any more.
+    pub async fn take_over_account(
+        &self,
+        ledger: &LedgerId,
+        pending: &str,
+        user_id: &str,
+        before: i64,
+        now: i64,
+    ) -> Result<bool, VaultError> {
+        let sql = "update vault_accounts set user_id = $3, created_at = $5, password_hash = null, \
+             password_changed_at = null where ledger_id = $1 and user_id = $2 and completed_at is null \
+             and created_at <= $4";
+        let query = sqlx::query(sql).bind(ledger.as_str()).bind(id(pending)).bind(id(user_id)).bind(before).bind(now);
+        Ok(self.database().write(query).await? == 1)
+    }
+
+    /// Forgets the password of an account that is not complete yet. One that is complete keeps its own.
+    pub async fn drop_pending_password(&self, ledger: &LedgerId, user_id: &str) -> Result<(), VaultError> {
+        let sql = "update vault_accounts set password_hash = null, password_changed_at = null \
+             where ledger_id = $1 and user_id = $2 and completed_at is null";
+        self.database().write(sqlx::query(sql).bind(ledger.as_str()).bind(id(user_id))).await?;
+        Ok(())
+    }
+
     /// Marks the account as one the ledger knows; `false` if there is none. A repeat changes nothing.
     pub async fn complete_account(&self, ledger: &LedgerId, user_id: &str, now: i64) -> Result<bool, VaultError> {
         let sql = "update vault_accounts set completed_at = coalesce(completed_at, $3) \

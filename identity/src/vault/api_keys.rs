@@ -15,6 +15,8 @@ const MAX_TOUCHED: usize = 500;
 pub struct ApiKeyDigest {
     /// The digest, see [`Vault::api_key_digest`].
     pub digest: Digest,
+    /// Version of the key's stream at which it was made: of the fact that it goes with.
+    pub version: u64,
     /// Until when it is good, in microseconds since the epoch; for ever without.
     pub valid_until: Option<i64>,
 }
@@ -36,12 +38,24 @@ pub struct ApiKeyRow {
     pub last_used_at: Option<i64>,
 }
 
+/// What became of a rotation in the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyRotation {
+    /// The key has the new secret.
+    Done,
+    /// It had one of that fact or a later one; nothing was changed.
+    Already,
+    /// There is no such key.
+    NoKey,
+}
+
 impl ApiKeyRow {
-    /// Whether `digest` is that of a secret which is good now. All are compared, in constant time.
-    pub fn accepts(&self, digest: &Digest, now: i64) -> bool {
+    /// Whether `digest` is that of a secret which is good now and was made at version `oldest` of the key's stream or
+    /// later. All are compared, in constant time.
+    pub fn accepts(&self, digest: &Digest, oldest: u64, now: i64) -> bool {
         let mut accepted = subtle::Choice::from(0);
         for known in &self.digests {
-            let is_valid = known.valid_until.is_none_or(|until| now < until);
+            let is_valid = known.version >= oldest && known.valid_until.is_none_or(|until| now < until);
             accepted |= known.digest.ct_eq(digest) & subtle::Choice::from(u8::from(is_valid));
         }
         bool::from(accepted) && self.expires_at.is_none_or(|until| now < until)
@@ -54,12 +68,13 @@ impl Vault {
         self.wrapping().token("api_key", key)
     }
 
-    /// Adds a key; `false` if the id is taken.
+    /// Adds a key, with the secret of the fact that is version `version` of its stream; `false` if the id is taken.
     pub async fn add_api_key(
         &self,
         ledger: &LedgerId,
         key_id: &str,
         digest: &Digest,
+        version: u64,
         expires_at: Option<i64>,
         now: i64,
     ) -> Result<bool, VaultError> {
@@ -78,14 +93,14 @@ impl Vault {
         if added == 0 {
             return Ok(false);
         }
-        add_digest(connection, key_id, digest).await?;
+        add_digest(connection, key_id, digest, version).await?;
         transaction.commit().await?;
         Ok(true)
     }
 
     /// A key by its id, whichever organisation it belongs to.
     pub async fn api_key(&self, key_id: &str) -> Result<Option<ApiKeyRow>, VaultError> {
-        let sql = "select k.ledger_id, k.created_at, k.expires_at, k.last_used_at, d.digest, d.valid_until \
+        let sql = "select k.ledger_id, k.created_at, k.expires_at, k.last_used_at, d.digest, d.version, d.valid_until \
              from vault_api_keys k join vault_api_key_digests d on d.key_id = k.key_id where k.key_id = $1";
         let rows = sqlx::query(sql).bind(id(key_id)).fetch_all(self.database().readers()).await?;
         let Some(first) = rows.first() else { return Ok(None) };
@@ -95,7 +110,8 @@ impl Vault {
             let mut digest = [0_u8; 32];
             let text: String = row.try_get("digest")?;
             hex::decode_to_slice(text, &mut digest).map_err(|_| corrupt())?;
-            digests.push(ApiKeyDigest { digest, valid_until: row.try_get("valid_until")? });
+            let version = u64::try_from(row.try_get::<i64, _>("version")?).map_err(|_| corrupt())?;
+            digests.push(ApiKeyDigest { digest, version, valid_until: row.try_get("valid_until")? });
         }
         Ok(Some(ApiKeyRow {
             key_id: key_id.to_owned(),
@@ -107,15 +123,16 @@ impl Vault {
         }))
     }
 
-    /// Gives a key another secret. Those it has are good until `old_valid_until` at the latest. `false` if there is no
-    /// such key.
+    /// Gives a key the secret of the rotation that is version `version` of its stream. Those it has are good until
+    /// `old_valid_until` at the latest. A repeat changes nothing.
     pub async fn rotate_api_key(
         &self,
         ledger: &LedgerId,
         key_id: &str,
         digest: &Digest,
+        version: u64,
         old_valid_until: i64,
-    ) -> Result<bool, VaultError> {
+    ) -> Result<KeyRotation, VaultError> {
         let mut transaction = self.database().begin().await?;
         let connection: &mut AnyConnection = &mut transaction;
         let sql = format!(
@@ -124,14 +141,19 @@ impl Vault {
         );
         let key = sqlx::query(&sql).bind(id(key_id)).bind(ledger.as_str()).fetch_optional(&mut *connection).await?;
         if key.is_none() {
-            return Ok(false);
+            return Ok(KeyRotation::NoKey);
+        }
+        let sql = "select digest from vault_api_key_digests where key_id = $1 and version >= $2 limit 1";
+        let known = sqlx::query(sql).bind(id(key_id)).bind(stored(version)?);
+        if known.fetch_optional(&mut *connection).await?.is_some() {
+            return Ok(KeyRotation::Already);
         }
         let sql = "update vault_api_key_digests set valid_until = $2 \
              where key_id = $1 and (valid_until is null or valid_until > $2)";
         sqlx::query(sql).bind(id(key_id)).bind(old_valid_until).execute(&mut *connection).await?;
-        add_digest(connection, key_id, digest).await?;
+        add_digest(connection, key_id, digest, version).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(KeyRotation::Done)
     }
 
     /// Changes when a key stops being good; `false` if there is no such key.
@@ -191,8 +213,17 @@ impl Vault {
     }
 }
 
-async fn add_digest(connection: &mut AnyConnection, key_id: &str, digest: &Digest) -> Result<(), VaultError> {
-    let sql = "insert into vault_api_key_digests (key_id, digest) values ($1, $2)";
-    sqlx::query(sql).bind(id(key_id)).bind(hex::encode(digest)).execute(connection).await?;
+async fn add_digest(
+    connection: &mut AnyConnection,
+    key_id: &str,
+    digest: &Digest,
+    version: u64,
+) -> Result<(), VaultError> {
+    let sql = "insert into vault_api_key_digests (key_id, digest, version) values ($1, $2, $3)";
+    sqlx::query(sql).bind(id(key_id)).bind(hex::encode(digest)).bind(stored(version)?).execute(connection).await?;
     Ok(())
+}
+
+fn stored(version: u64) -> Result<i64, VaultError> {
+    i64::try_from(version).map_err(|_| VaultError::Corrupt("vault_api_key_digests"))
 }

@@ -103,6 +103,11 @@ impl Database {
         &self.readers
     }
 
+    /// Whether other processes may write at the same time.
+    pub(super) fn is_server(&self) -> bool {
+        self.kind == Kind::Postgres
+    }
+
     /// What makes a select lock its rows until the end of the transaction. On SQLite the transaction has the file.
     pub(super) fn for_update(&self) -> &'static str {
         match self.kind {

@@ -62,6 +62,18 @@ impl Vault {
         Ok(token)
     }
 
+    /// The session that a refresh token belongs to, used or not; uses nothing up.
+    pub async fn peek_refresh(&self, token: &str) -> Result<Option<SessionRow>, VaultError> {
+        let digest = hex::encode(self.wrapping().token("refresh", token));
+        let sql = format!(
+            "select {} from vault_sessions where (ledger_id, session_id) in \
+             (select ledger_id, session_id from vault_refresh_tokens where token_digest = $1)",
+            sessions::COLUMNS
+        );
+        let row = sqlx::query(&sql).bind(&digest).fetch_optional(self.database().readers()).await?;
+        row.as_ref().map(sessions::read).transpose()
+    }
+
     /// Uses a refresh token up. Of several who do so at once one gets the next token; the others count as a second use.
     pub async fn rotate_refresh(&self, token: &str, now: i64) -> Result<Rotated, VaultError> {
         let digest = hex::encode(self.wrapping().token("refresh", token));

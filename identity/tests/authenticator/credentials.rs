@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use daybook_http_kit::role::Role;
-use daybook_http_kit::{Authenticator, Credentials, Organizations, PermissionSet, Via};
+use daybook_http_kit::{Authenticator, Credentials, IdentityConfig, Organizations, PermissionSet, Secret, Via};
 use daybook_identity::authenticator::IdentityService;
 use daybook_identity::directory::Directory;
 use daybook_identity::tokens::Tokens;
@@ -42,6 +42,18 @@ async fn code(service: &IdentityService, credentials: Credentials<'_>) -> (u16, 
 
 fn refused(code: &str) -> (u16, String) {
     (401, code.to_owned())
+}
+
+#[tokio::test]
+async fn operator_and_developers_that_name_no_organisation_are_in_the_servers_own() {
+    let world = World::new().await;
+    let acme: LedgerId = "acme".parse().unwrap();
+    let config = IdentityConfig::new(Some(Secret::new(OPERATOR_TOKEN)), true).with_default_organization(acme.clone());
+    let clock = Arc::clone(&world.clock);
+    let service = IdentityService::new(config, world.vault.clone(), world.tokens(), two(&world).await, clock);
+    for credentials in [bearer(OPERATOR_TOKEN), dev("ann@example.com", "viewer")] {
+        assert_eq!(service.authenticate(credentials).await.unwrap().unwrap().organization, acme);
+    }
 }
 
 #[tokio::test]

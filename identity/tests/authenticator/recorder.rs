@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use daybook_domain::access::{AccessEvent, Reads};
 use daybook_domain::{AnyEvent, decode};
 use daybook_http_kit::{AccessLog, Denied, Read, Refused};
-use daybook_identity::recorder::{QUEUE_CAPACITY, Recorder};
+use daybook_identity::recorder::{ENTRIES_PER_SECOND, MAX_DENIALS, QUEUE_CAPACITY, Recorder};
 use daybook_ledger::store::sqlite::SqliteStore;
 use daybook_ledger::{Actor, Append, Draft, Entry, LedgerId};
 
@@ -137,7 +137,7 @@ async fn reads_of_a_person_share_entries_and_their_queries_are_sealed() {
     let query = second.query.unwrap();
     assert_eq!((query.subject.as_str(), second.status, second.at.micros()), ("usr_2", 200, crate::world::MORNING));
     let opened = personal.open(&query, "access.query").await.unwrap();
-    assert_eq!(opened.text(), Some("/v1/transactions/tx-secret?token=***&search=***"));
+    assert_eq!(opened.text(), Some("/v1/transactions/tx-secret?token=[redacted]&search=[redacted]"));
     let all: String = entries.iter().filter_map(|entry| entry.payload.clone()).collect();
     for secret in ["tx-secret", "hunter2", "ann@", "dbr_", "amount"] {
         assert!(!all.contains(secret), "{secret}");
@@ -240,6 +240,76 @@ async fn facts_wait_for_a_ledger_out_of_reach_and_overflow_is_counted() {
     let recorded: usize =
         entries(&world, "main").await.iter().filter_map(reads_of).map(|reads| reads.reads.as_slice().len()).sum();
     assert_eq!(u64::try_from(recorded).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn denials_of_one_actor_on_ever_other_routes_are_counted_together() {
+    let world = World::new().await;
+    let recorder = Recorder::new(LedgerId::main());
+    recorder.open(world.ledger.clone(), world.personal());
+    for number in 0..200 {
+        let route = format!("/v1/{number}");
+        recorder.denied(Denied { route, ..denied("usr_1", "incident:write", "r") });
+    }
+    recorder.denied(denied("usr_2", "incident:write", "r"));
+    recorder.flush().await;
+    let denials: Vec<_> = entries(&world, "main")
+        .await
+        .iter()
+        .filter_map(|entry| match event(entry) {
+            AccessEvent::Denied(event) => Some((event.actor_id.as_str().to_owned(), event)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(denials.len(), MAX_DENIALS + 2);
+    let (_, rest) = denials.iter().find(|(_, event)| event.route.as_str() == "*").unwrap();
+    assert_eq!((rest.method.as_str(), rest.permission.as_str()), ("OTHER", "incident:write"));
+    assert_eq!(denials.iter().map(|(_, event)| event.count).sum::<u64>(), 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_neither_fill_the_ledger_nor_keep_people_from_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let faulty = Faulty::new(SqliteStore::open(folder.path().join("ledger.db")).unwrap());
+    let world = World::on(faulty.clone(), folder).await;
+    let recorder = Recorder::new(LedgerId::main());
+    recorder.open(world.ledger.clone(), world.personal());
+    let started = Instant::now();
+    let mut sent = 0_u64;
+    while started.elapsed() < Duration::from_millis(1_500) {
+        for number in 0..100 {
+            let route = format!("/v1/{number}");
+            recorder.refused(Refused { route, ..refused(None, "api_key.unknown") });
+            recorder.login_failed(&LedgerId::main(), "auth.invalid_credentials", None);
+            sent += 2;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let written = entries(&world, "main").await.len();
+    let seconds = usize::try_from(started.elapsed().as_secs()).unwrap() + 2;
+    let bound = usize::try_from(ENTRIES_PER_SECOND).unwrap() * seconds;
+    assert!((1..=bound).contains(&written), "{written} entries of at most {bound}");
+    recorder.flush().await;
+    let counted: u64 = entries(&world, "main")
+        .await
+        .iter()
+        .map(|entry| match event(entry) {
+            AccessEvent::Refused(event) => event.count,
+            AccessEvent::LoginFailed(event) => event.count,
+            other => panic!("{other:?}"),
+        })
+        .sum();
+    assert_eq!((counted, recorder.counts().dropped), (sent, 0));
+
+    // Though the ledger takes nothing for a while, no number of bad tokens takes the places of what people read.
+    faulty.set_broken(true);
+    for _ in 0..3 * QUEUE_CAPACITY {
+        recorder.refused(refused(None, "token.expired"));
+    }
+    until(|| recorder.counts().failed_flushes > 0).await;
+    assert!(recorder.can_record(&LedgerId::main()) && recorder.counts().dropped == 0);
+    faulty.set_broken(false);
+    until(|| recorder.counts().recorded == sent + u64::try_from(3 * QUEUE_CAPACITY).unwrap()).await;
 }
 
 async fn until(holds: impl Fn() -> bool) {

@@ -1,6 +1,6 @@
 //! API keys, signing keys, snapshots of the directory.
 
-use daybook_identity::vault::VaultError;
+use daybook_identity::vault::{KeyRotation, VaultError};
 
 use crate::support::*;
 
@@ -8,26 +8,31 @@ async fn a_rotated_api_key_is_good_with_both_secrets_until_the_overlap_ends(worl
     let (vault, main) = (&world.vault, main_ledger());
     let [old, new, wrong] = ["dbk_1_old", "dbk_1_new", "dbk_1_no"].map(|key| vault.api_key_digest(key));
     let end = MORNING + DAY;
-    assert!(vault.add_api_key(&main, "key_1", &old, Some(end), MORNING).await.unwrap());
-    assert!(!vault.add_api_key(&other_ledger(), "key_1", &new, None, MORNING).await.unwrap());
-    assert!(!vault.rotate_api_key(&other_ledger(), "key_1", &new, MORNING).await.unwrap());
-    assert!(vault.rotate_api_key(&main, "key_1", &new, MORNING + MINUTE).await.unwrap());
+    assert!(vault.add_api_key(&main, "key_1", &old, 1, Some(end), MORNING).await.unwrap());
+    assert!(!vault.add_api_key(&other_ledger(), "key_1", &new, 1, None, MORNING).await.unwrap());
+    assert_eq!(vault.rotate_api_key(&other_ledger(), "key_1", &new, 2, MORNING).await.unwrap(), KeyRotation::NoKey);
+    assert_eq!(vault.rotate_api_key(&main, "key_1", &new, 2, MORNING + MINUTE).await.unwrap(), KeyRotation::Done);
+    // A repeat changes nothing.
+    assert_eq!(vault.rotate_api_key(&main, "key_1", &wrong, 2, MORNING).await.unwrap(), KeyRotation::Already);
     let row = world.another().await.api_key("key_1").await.unwrap().unwrap();
     assert_eq!((row.ledger_id.clone(), row.digests.len(), row.last_used_at), (main.clone(), 2, None));
-    assert!(row.accepts(&old, MORNING) && row.accepts(&new, MORNING));
-    assert!(!row.accepts(&old, MORNING + MINUTE) && row.accepts(&new, MORNING + MINUTE));
-    assert!(!row.accepts(&wrong, MORNING));
-    assert!(!row.accepts(&new, end));
+    assert!(row.accepts(&old, 0, MORNING) && row.accepts(&new, 0, MORNING));
+    assert!(!row.accepts(&old, 0, MORNING + MINUTE) && row.accepts(&new, 0, MORNING + MINUTE));
+    assert!(!row.accepts(&wrong, 0, MORNING));
+    assert!(!row.accepts(&new, 0, end));
+    // Whoever knows of the rotation refuses what was before it.
+    assert!(!row.accepts(&old, 2, MORNING) && row.accepts(&new, 2, MORNING));
 
     // Another rotation does not give the first secret more time.
     let newest = vault.api_key_digest("dbk_1_newest");
-    assert!(vault.rotate_api_key(&main, "key_1", &newest, MORNING + 5 * MINUTE).await.unwrap());
+    let again = vault.rotate_api_key(&main, "key_1", &newest, 3, MORNING + 5 * MINUTE).await.unwrap();
+    assert_eq!(again, KeyRotation::Done);
     let row = vault.api_key("key_1").await.unwrap().unwrap();
-    assert!(!row.accepts(&old, MORNING + MINUTE) && row.accepts(&new, MORNING + 2 * MINUTE));
+    assert!(!row.accepts(&old, 0, MORNING + MINUTE) && row.accepts(&new, 0, MORNING + 2 * MINUTE));
     assert_eq!(vault.purge(MORNING + MINUTE, 9).await.unwrap().api_key_digests, 1);
 
     assert!(vault.set_api_key_expiry(&main, "key_1", None).await.unwrap());
-    assert!(vault.api_key("key_1").await.unwrap().unwrap().accepts(&newest, end));
+    assert!(vault.api_key("key_1").await.unwrap().unwrap().accepts(&newest, 0, end));
     assert!(!vault.remove_api_key(&other_ledger(), "key_1").await.unwrap());
     assert!(vault.remove_api_key(&main, "key_1").await.unwrap());
     assert!(vault.api_key("key_1").await.unwrap().is_none());
@@ -38,7 +43,7 @@ async fn a_rotated_api_key_is_good_with_both_secrets_until_the_overlap_ends(worl
 async fn uses_of_api_keys_are_remembered_and_never_go_back(world: World) {
     let (vault, main) = (&world.vault, main_ledger());
     for key in ["key_1", "key_2", "key_3"] {
-        vault.add_api_key(&main, key, &vault.api_key_digest(key), None, MORNING).await.unwrap();
+        vault.add_api_key(&main, key, &vault.api_key_digest(key), 1, None, MORNING).await.unwrap();
     }
     let uses = [("key_2", 5), ("key_1", 9), ("key_9", 9), ("key_1", 7)].map(|(key, at)| (key.to_owned(), at));
     vault.touch_api_keys(&uses).await.unwrap();

@@ -20,6 +20,7 @@ macro_rules! both_stores {
 mod accounts;
 mod factors;
 mod keys;
+mod locks;
 mod opening;
 mod personal;
 mod sessions;

@@ -11,6 +11,7 @@ use super::*;
 use crate::runtime::hub::Hub;
 use crate::runtime::people::open_vault;
 use crate::runtime::store::Location;
+use crate::runtime::supervision::Supervision;
 use crate::settings::{
     IdentityOptions, OutsideOptions, ServerOptions, ServerSettings, Settings, SigningOptions, StoreOptions,
 };
@@ -45,6 +46,7 @@ async fn common(folder: &Path, most: u32) -> Common {
         vault: open_vault(&location, folder, None).await.unwrap(),
         recorder: Recorder::new(settings.ledger()),
         telemetry: Telemetry::new().unwrap(),
+        supervision: Supervision::default(),
         clock: system_clock(),
         failure: watch::Sender::new(None),
         settings: Arc::new(settings),
@@ -140,6 +142,8 @@ async fn one_that_cannot_be_opened_keeps_nobody_else_from_work() {
     registry.follow_vault().await.unwrap();
     assert!(registry.identities().get(&sound).is_some() && registry.identities().get(&broken).is_none());
     assert_eq!(registry.figures(), RegistryFigures { open: 2, failing: 1, is_vault_failing: false });
+    assert!(registry.identities().is_unavailable(&broken) && registry.directories().is_unavailable(&broken));
+    assert!(!registry.identities().is_unavailable(&sound) && !registry.identities().is_unavailable(&named("nowhere")));
     std::fs::remove_file(folder.path().join("keys/broken")).unwrap();
     locked(&registry.0.failing).get_mut(&broken).unwrap().again_at = Instant::now();
     registry.follow_vault().await.unwrap();
@@ -155,5 +159,6 @@ async fn no_more_are_opened_than_the_settings_allow() {
     registry.0.common.vault.add_organization(&named("acme"), 0).await.unwrap();
     registry.follow_vault().await.unwrap();
     assert_eq!(registry.figures(), RegistryFigures { open: 1, failing: 1, is_vault_failing: false });
+    assert!(registry.identities().is_unavailable(&named("acme")));
     end(registry).await;
 }

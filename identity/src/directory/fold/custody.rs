@@ -12,7 +12,9 @@ use daybook_ledger::{Actor, Entry};
 
 use super::{change, create};
 use crate::directory::access::KeyStatus;
-use crate::directory::records::{ApiKeyRecord, ErasureRecord, ErasureStatus, HoldCover, HoldRecord, Place, UserStatus};
+use crate::directory::records::{
+    ApiKeyRecord, ErasureRecord, ErasureStatus, HoldCover, HoldRecord, Place, Rotation, UserStatus,
+};
 use crate::directory::state::DirectoryState;
 
 /// Id of the actor behind the operator's token.
@@ -43,8 +45,8 @@ pub(super) fn api_key(state: &mut DirectoryState, entry: &Entry, event: ApiKeyEv
                 }
             }
             ApiKeyEvent::Rotated(event) => {
-                key.rotated_at = Some(entry.recorded_at);
-                key.old_valid_until = Some(event.old_valid_until.micros());
+                let old_valid_until = event.old_valid_until.micros();
+                key.rotate(Rotation { version: entry.version, old_valid_until }, entry.recorded_at);
             }
             ApiKeyEvent::Revoked(_) => {
                 key.revoked_at.get_or_insert(entry.recorded_at);
@@ -65,6 +67,7 @@ fn created(state: &DirectoryState, entry: &Entry, event: Created) -> ApiKeyRecor
         created_by: event.created_by.into(),
         accountable,
         ceiling: ceiling.names().map(str::to_owned).collect(),
+        rotations: Vec::new(),
         old_valid_until: None,
         rotated_at: None,
         revoked_at: None,
