@@ -92,13 +92,8 @@ async fn cell(client: &Client, operation: &Operation) -> String {
 /// The permission that a denial names.
 fn permission_in(detail: &str) -> String {
     let is_name = |word: &&str| word.contains(':') && !word.ends_with(':');
-    let words = detail.split(|c: char| !(c.is_ascii_alphanumeric() || ":._-".contains(c)));
-    words
-        .filter(is_name)
-        .next_back()
-        .unwrap_or_else(|| panic!("no permission in {detail:?}"))
-        .trim_end_matches('.')
-        .to_owned()
+    let mut words = detail.split(|c: char| !(c.is_ascii_alphanumeric() || ":._-".contains(c)));
+    words.rfind(is_name).unwrap_or_else(|| panic!("no permission in {detail:?}")).trim_end_matches('.').to_owned()
 }
 
 /// Where some are refused for want of a permission, exactly those who hold it are let through.

@@ -200,7 +200,7 @@ async fn signing_key(store: &Store, kid: &str) -> (EncodingKey, String) {
     let vault = match store.database_url() {
         Some(url) => Vault::open_postgres(url, 2, MasterKey::from_hex(daybook_tests::MASTER_KEY).unwrap()).await,
         None => {
-            let key = MasterKey::load(&store.folder().join("vault.key")).unwrap().unwrap();
+            let key = MasterKey::load(store.folder().join("vault.key")).unwrap().unwrap();
             Vault::open_sqlite(store.folder().join("vault.db"), key).await
         }
     };
