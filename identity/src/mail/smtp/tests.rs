@@ -1,3 +1,5 @@
+//! Letters by SMTP, against a small server of the tests.
+
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
