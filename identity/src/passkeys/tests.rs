@@ -1,3 +1,5 @@
+//! Passkeys: the ceremonies and what they refuse.
+
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Reading pages in place, beside what SQLite reads of the same files.
+
 use std::path::PathBuf;
 
 use daybook_ledger::store::sqlite::SqliteStore;
