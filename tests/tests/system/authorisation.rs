@@ -31,6 +31,10 @@ async fn every_operation_answers_every_role_as_documented(store: &Store) {
     columns.push(Column { name: "anonymous".to_owned(), client: server.stranger() });
     columns.push(Column { name: "expired".to_owned(), client: expired_key(&server).await });
     columns.push(Column { name: "revoked".to_owned(), client: revoked_session(&server).await });
+    server.organization("elsewhere").await;
+    let elsewhere = server.person("elsewhere", "owner").await.client;
+    let ours = server.person(MAIN, "owner").await;
+    let ids = resources(&ours.client, &ours.id).await;
 
     let document = server.stranger().get("/openapi.json").await.expect(200).json();
     let operations = operations(&document);
@@ -50,6 +54,10 @@ async fn every_operation_answers_every_role_as_documented(store: &Store) {
         }
     }
     held_against_roles(&server, &operations, &columns, &cells).await;
+    for (row, operation) in operations.iter().enumerate() {
+        cells.insert((row, columns.len()), cell_elsewhere(&elsewhere, operation, &ids).await);
+    }
+    columns.push(Column { name: "elsewhere".to_owned(), client: elsewhere });
     let text = written(&operations, &columns, &cells);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/authorisation.txt");
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -87,6 +95,19 @@ async fn cell(client: &Client, operation: &Operation) -> String {
         500 => panic!("{} {path}: 500", operation.method),
         _ => "yes".to_owned(),
     }
+}
+
+/// What the owner of another organisation gets, with ids of this one.
+async fn cell_elsewhere(client: &Client, operation: &Operation, ids: &BTreeMap<&'static str, String>) -> String {
+    let real = operation.filled(|name| real_id(ids, &operation.path, name).cloned().unwrap_or_else(|| "1".to_owned()));
+    if operation.is_public {
+        return "yes".to_owned();
+    }
+    if real == operation.filled(|_| "1".to_owned()) {
+        return "own".to_owned();
+    }
+    let (status, body) = call(client, operation, &real).await;
+    if body.contains(r#""total":0"#) { "empty".to_owned() } else { status.to_string() }
 }
 
 /// The permission that a denial names.
@@ -132,7 +153,8 @@ fn written(operations: &[Operation], columns: &[Column], cells: &BTreeMap<(usize
         "Who may call what. Made by calling every operation as everybody (tests/tests/system/authorisation.rs); held by that test.\n\n\
          yes: let through. -: refused with 403; the last column names the permission that is missing. 401: refused as unknown. An operation\n\
          that needs no credentials lets everybody through. `expired` is an API key past its time, `revoked` an ended session. Organisations\n\
-         have custom roles beside these; a permission given in one department only is not shown.\n\n",
+         have custom roles beside these; a permission given in one department only is not shown. `elsewhere` is the owner of another\n\
+         organisation, with ids of this one: `own` where the operation names nothing and answers about the caller's organisation.\n\n",
     );
     let widest = operations.iter().map(|operation| operation.method.len() + operation.path.len() + 1).max().unwrap();
     let _ = write!(text, "{:widest$}", "operation");

@@ -71,6 +71,11 @@ async fn nothing_of_one_organisation_is_in_an_answer_to_the_other(store: &Store)
             }
         }
     }
+    for (own, other) in [(&*first, &*second), (&*second, &*first)] {
+        let metrics = own.people[0].client.get("/v1/metrics").await.expect(200).body;
+        let series = |side: &Side| format!("ledger=\"{}\"", side.people[0].organization);
+        assert!(metrics.contains(&series(own)) && !metrics.contains(&series(other)), "{metrics}");
+    }
     live_streams_tell_nothing(&server, first, second).await;
     unknown_and_foreign_take_the_same_time(first, second).await;
     store.verified().await;
