@@ -212,7 +212,7 @@ impl AccessLog for Recorder {
             let failed = writing.is_some_and(|writing| {
                 writing.borrow().trouble.as_ref().is_some_and(|trouble| trouble.obstacle == Obstacle::Failed)
             });
-            !failed && queue.facts.capacity() >= RESERVE
+            !failed && !queue.task.is_finished() && queue.facts.capacity() >= RESERVE
         })
     }
 }

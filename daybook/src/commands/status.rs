@@ -281,6 +281,13 @@ fn print(status: &Status) -> anyhow::Result<()> {
         }
         reactor
     }));
+    if status.ledgers.len() > 1 {
+        for row in all.iter_mut().filter_map(Value::as_object_mut) {
+            let part = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let name = format!("{}/{}", part("ledger_id"), part("name"));
+            row.insert("name".to_owned(), name.into());
+        }
+    }
     if !all.is_empty() {
         output::line("")?;
         output::line(projections::as_table(&Value::Array(all)))?;

@@ -204,15 +204,17 @@ impl Organization {
                 common.supervision.spawn_once(&mut workers, "anchors and witnesses", stopping.clone(), task);
             }
         }
-        if let Some(ledger) = &ledger {
-            common.recorder.open(ledger.clone(), personal.clone());
-        }
+        let recorded = ledger.as_ref().map(|ledger| (ledger.clone(), personal.clone()));
         let identity = ledger.map(|ledger| Arc::new(OrganizationIdentity::new(ledger, directory.clone(), personal)));
         if let Some(identity) = &identity {
             // A vault from before an erasure may have been put back.
             let removed = reconcile_erasures(&common.vault, identity, (common.clock)()).await;
             removed
                 .with_context(|| format!("cannot tell whether the vault has erased people of the organisation {id}"))?;
+        }
+        // Last: what it holds on to is not let go of where opening fails.
+        if let Some((ledger, personal)) = recorded {
+            common.recorder.open(ledger, personal);
         }
         Ok(Self {
             reader,

@@ -41,6 +41,10 @@ pub(crate) async fn check(
     let Some(row) = row else { return Err(no_credentials()) };
     let has_device = state.vault.totp(id, user_id).await.map_err(vault_problem)?.is_some();
     let attempt = Attempt::begin(state, client, id, &row).await?;
+    // The turn may have been waited for: the password may be another one by now.
+    let Some(row) = state.vault.account(id, user_id).await.map_err(vault_problem)? else {
+        return Err(no_credentials());
+    };
     let proved = match (proof.password, proof.code) {
         (None, None) if row.password_hash.is_none() && !has_device => return Ok(ProvedBy::Session),
         (None, None) => {

@@ -360,7 +360,10 @@ async fn complete(
         Err(CommandError::Refused(UserError::AlreadyRegistered)) => registered_before(organization, user_id).await?,
         done => done.map_err(refusal)?,
     };
-    vault.complete_account(id, user_id, state.now()).await.map_err(vault_problem)?;
+    if !vault.complete_account(id, user_id, state.now()).await.map_err(vault_problem)? {
+        tracing::error!(user = user_id, "somebody else took the reserved address while this registration went on");
+        return Err(under_way());
+    }
     let directory = organization.settle(&outcome).await?;
     let name = directory.users.get(user_id).and_then(|user| user.full_name.clone());
     Ok(RegisterAnswer {

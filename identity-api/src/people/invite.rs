@@ -99,7 +99,10 @@ pub(crate) async fn invite(
         Err(error) => {
             // Nobody was invited: the address is as free as it was.
             if is_new && matches!(error, CommandError::Refused(_)) {
-                installation.vault.delete_account(&identity.id, &user_id).await.map_err(vault_problem)?;
+                let released = installation.vault.release_reservation(&identity.id, &user_id).await;
+                if let Err(error) = released {
+                    tracing::error!(%error, "a reserved address stays reserved for a while");
+                }
             }
             return Err(refusal(error));
         }

@@ -112,9 +112,17 @@ impl Vault {
     ) -> Result<bool, VaultError> {
         let sql = "update vault_accounts set user_id = $3, created_at = $5, password_hash = null, \
              password_changed_at = null where ledger_id = $1 and user_id = $2 and completed_at is null \
-             and created_at <= $4";
+             and created_at <= $4 \
+             and not exists (select 1 from vault_accounts taken where taken.ledger_id = $1 and taken.user_id = $3)";
         let query = sqlx::query(sql).bind(ledger.as_str()).bind(id(pending)).bind(id(user_id)).bind(before).bind(now);
         Ok(self.database().write(query).await? == 1)
+    }
+
+    /// Gives up an account that nobody completed. It has nothing but the digest of an address.
+    pub async fn release_reservation(&self, ledger: &LedgerId, user_id: &str) -> Result<(), VaultError> {
+        let sql = "delete from vault_accounts where ledger_id = $1 and user_id = $2 and completed_at is null";
+        self.database().write(sqlx::query(sql).bind(ledger.as_str()).bind(id(user_id))).await?;
+        Ok(())
     }
 
     /// Forgets the password of an account that is not complete yet. One that is complete keeps its own.

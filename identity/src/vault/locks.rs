@@ -8,8 +8,8 @@ use sqlx::{Any, AnyConnection, Executor as _, Transaction};
 
 use super::{Vault, VaultError};
 
-/// Longest that a lock is waited for.
-const PATIENCE: &str = "set local lock_timeout = '10s'";
+/// Longest that a lock is waited for; and it is held for as long as the deciding takes.
+const PATIENCE: &str = "set local lock_timeout = '10s'; set local idle_in_transaction_session_timeout = 0";
 /// PostgreSQL's code for a lock that was not to be had in time.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
