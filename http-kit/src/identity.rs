@@ -47,12 +47,23 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// 32 bytes that are never printed.
+#[derive(Clone, Copy)]
+struct Key([u8; 32]);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Key(…)")
+    }
+}
+
 /// What is accepted as identity.
 #[derive(Debug, Clone)]
 pub struct IdentityConfig {
     operator_token: Option<Secret>,
     dev_auth: bool,
     actor_key: Secret,
+    digest_key: Option<Key>,
     default_organization: LedgerId,
 }
 
@@ -60,7 +71,7 @@ impl IdentityConfig {
     /// With an operator's token, development headers, both or neither.
     pub fn new(operator_token: Option<Secret>, dev_auth: bool) -> Self {
         let actor_key = Secret::new("daybook development identities");
-        Self { operator_token, dev_auth, actor_key, default_organization: LedgerId::main() }
+        Self { operator_token, dev_auth, actor_key, digest_key: None, default_organization: LedgerId::main() }
     }
 
     /// Takes requests that name no organisation as meant for this one, instead of `main`.
@@ -82,14 +93,24 @@ impl IdentityConfig {
         self
     }
 
+    /// Keys the digests of commands with what all processes on one database have: a repeat may reach any of them.
+    #[must_use]
+    pub fn with_digest_key(mut self, key: [u8; 32]) -> Self {
+        self.digest_key = Some(Key(key));
+        self
+    }
+
     /// True where development headers are believed.
     pub fn dev_auth(&self) -> bool {
         self.dev_auth
     }
 
-    /// What the digests of commands are keyed with: the same for all processes on one database.
+    /// What the digests of commands are keyed with; where nobody said, a key that follows from the one of opaque ids.
     pub(crate) fn digest_key(&self) -> [u8; 32] {
-        blake3::derive_key("daybook 2026-11 command digest v2", self.actor_key.0.as_bytes())
+        match self.digest_key {
+            Some(Key(key)) => key,
+            None => blake3::derive_key("daybook 2026-11 command digest v2", self.actor_key.0.as_bytes()),
+        }
     }
 
     /// The opaque id of the person with this e-mail address: `usr_` and 24 hexadecimal digits.
@@ -202,6 +223,15 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"));
         assert!(!format!("{:?}", Credentials::of_headers(&headers).unwrap()).contains("s3cret"));
+    }
+
+    #[test]
+    fn commands_are_digested_with_the_key_that_was_given_and_it_is_never_printed() {
+        let keyed = |actor_key| config(false).with_digest_key([77; 32]).with_actor_key(Secret::new(actor_key));
+        assert_eq!((keyed("one").digest_key(), keyed("other").digest_key()), ([77; 32], [77; 32]));
+        assert!(!format!("{:?}", keyed("one")).contains("77"));
+        let without = |actor_key| config(false).with_actor_key(Secret::new(actor_key)).digest_key();
+        assert_ne!(without("one"), without("other"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod allowed;
+pub mod answer;
 pub mod app;
 pub mod authenticator;
 pub mod command_error;

@@ -114,6 +114,12 @@ impl Problem {
         Self::new(400, code, detail)
     }
 
+    /// 400 `request.contradiction`: body and query say different things of `name`.
+    pub fn contradiction(name: &str) -> Self {
+        Self::bad_request("request.contradiction", format!("{name} differs between query and body"))
+            .at(format!("/{name}"), "differs from the query parameter")
+    }
+
     /// 400 `request.invalid`: one part of the request is not what it should be.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let error = FieldError::new(pointer, detail);

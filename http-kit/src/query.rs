@@ -52,6 +52,14 @@ impl FromRequest for NoQuery {
     }
 }
 
+/// What body and query say together of `name`; both and different is `request.contradiction`.
+pub fn either(name: &str, body: Option<String>, query: Option<String>) -> Result<Option<String>, Problem> {
+    match (body, query) {
+        (Some(body), Some(query)) if body != query => Err(Problem::contradiction(name)),
+        (body, query) => Ok(body.or(query)),
+    }
+}
+
 /// Reads a query string, or says which parameter is wrong.
 pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     if query.len() > MAX_QUERY_BYTES {

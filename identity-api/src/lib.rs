@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-pub mod answer;
 mod api_keys;
 mod auth;
 mod erasure;

@@ -22,8 +22,9 @@ use daybook_identity::oidc::Providers;
 use daybook_identity::passwords::{PasswordError, PasswordRefusal, Passwords};
 use daybook_identity::personal::PersonalData;
 use daybook_identity::recorder::Recorder;
+pub(crate) use daybook_identity::sealer::vault_problem;
 use daybook_identity::tokens::{IssueError, Tokens};
-use daybook_identity::vault::{Vault, VaultError};
+use daybook_identity::vault::Vault;
 use daybook_ledger::commands::{Commands, Outcome};
 use daybook_ledger::cqrs::StreamPolicy;
 use daybook_ledger::sequencer::Clock;
@@ -31,8 +32,6 @@ use daybook_ledger::{Ledger, LedgerId};
 
 /// How often a command is decided anew after losing a race, where deciding anew is what the caller means.
 pub const TRIES: u32 = 5;
-/// How long an answer waits for the directory to have seen what was recorded.
-pub const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the installation has decided.
 #[derive(Debug, Clone)]
@@ -43,8 +42,6 @@ pub struct IdentitySettings {
     pub open_registration: bool,
     /// Longest a session lasts, where the organisation has not decided.
     pub session: Duration,
-    /// How long an invitation may be taken up, where the invitation does not say.
-    pub invitation: Duration,
     /// Other providers that people may log in at.
     pub oidc: Providers,
 }
@@ -55,7 +52,6 @@ impl Default for IdentitySettings {
             public_url: "http://127.0.0.1:8080".to_owned(),
             open_registration: false,
             session: Duration::from_secs(7 * 86_400),
-            invitation: Duration::from_secs(7 * 86_400),
             oidc: Providers::default(),
         }
     }
@@ -225,32 +221,13 @@ impl OrganizationIdentity {
 
     /// The directory once it has seen the entry at `position`.
     pub async fn settle_at(&self, position: u64) -> Result<Arc<DirectoryState>, Problem> {
-        if self.directory.at_least(position.saturating_add(1), SETTLE_TIMEOUT).await {
-            return Ok(self.directory.now());
-        }
-        tracing::warn!(organization = %self.id, position, "the directory does not keep up with the ledger");
-        Err(Problem::unavailable("directory.behind", "it is recorded, but cannot be seen yet", 1)
-            .with_member("position", position))
+        self.directory.settle_at(position).await
     }
 }
 
 /// 503: the organisation is not open in this process.
 pub fn organization_unavailable() -> Problem {
     Problem::unavailable("organization.unavailable", "the organisation is not open here at the moment", 5)
-}
-
-/// A vault that does not answer: 503; anything else is a fault of ours.
-pub fn vault_problem(error: VaultError) -> Problem {
-    match &error {
-        VaultError::Database(_) | VaultError::Random(_) | VaultError::Busy(_) | VaultError::File { .. } => {
-            Problem::store_unavailable(&error)
-        }
-        VaultError::SubjectErased => Problem::conflict("user.erased", "the person's data was erased"),
-        VaultError::TooLong { limit } => {
-            Problem::bad_request("request.invalid", format!("a text about a person has at most {limit} bytes"))
-        }
-        _ => Problem::internal(&error),
-    }
 }
 
 /// A token that cannot be issued.

@@ -8,8 +8,8 @@ use daybook_identity::personal::Opened;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::time;
 use crate::state::{OrganizationIdentity, vault_problem};
+use daybook_ledger::keys::time::rfc3339;
 
 /// The names under which texts about people are sealed: a value opens under its own name only.
 pub mod field {
@@ -82,9 +82,9 @@ impl From<&Grant> for GrantView {
         Self {
             role: grant.role.clone(),
             department_id: grant.department_id.clone(),
-            expires_at: grant.expires_at.map(time),
+            expires_at: grant.expires_at.map(rfc3339),
             granted_by: grant.granted_by.clone(),
-            granted_at: time(grant.granted_at),
+            granted_at: rfc3339(grant.granted_at),
         }
     }
 }
@@ -110,7 +110,7 @@ impl SecondFactorView {
             kind: factor.kind.clone(),
             factor_id: factor.factor_id.clone(),
             label: open(organization, factor.label.as_ref(), field::FACTOR_LABEL).await?,
-            enabled_at: time(factor.enabled_at),
+            enabled_at: rfc3339(factor.enabled_at),
         })
     }
 }
@@ -164,8 +164,8 @@ impl UserView {
             is_active: user.status == UserStatus::Active,
             grants: user.grants.iter().map(GrantView::from).collect(),
             second_factors: user.second_factors.iter().map(|factor| factor.kind.clone()).collect(),
-            created_at: time(user.place.created_at),
-            last_login_at: user.last_login_at.map(time),
+            created_at: rfc3339(user.place.created_at),
+            last_login_at: user.last_login_at.map(rfc3339),
             version: user.place.version,
         })
     }

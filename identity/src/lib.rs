@@ -9,7 +9,7 @@ pub mod passkeys;
 pub mod passwords;
 pub mod personal;
 pub mod recorder;
-mod sealer;
+pub mod sealer;
 pub mod secret;
 pub mod tokens;
 pub mod vault;

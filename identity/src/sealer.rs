@@ -10,7 +10,7 @@ use crate::vault::VaultError;
 #[async_trait]
 impl Sealer for PersonalData {
     async fn seal(&self, subject: &str, field: &str, text: &str) -> Result<String, Problem> {
-        let personal = PersonalData::seal(self, subject, field, text).await.map_err(problem)?;
+        let personal = PersonalData::seal(self, subject, field, text).await.map_err(vault_problem)?;
         Ok(personal.sealed)
     }
 
@@ -21,12 +21,13 @@ impl Sealer for PersonalData {
             .collect();
         let placed: Vec<(&Personal, &str)> =
             personal.iter().zip(values).map(|(personal, value)| (personal, value.field)).collect();
-        let opened = PersonalData::open_many(self, &placed).await.map_err(problem)?;
+        let opened = PersonalData::open_many(self, &placed).await.map_err(vault_problem)?;
         Ok(opened.into_iter().map(Opened::into_shown).collect())
     }
 }
 
-fn problem(error: VaultError) -> Problem {
+/// The vault's refusals and failures in the words of HTTP.
+pub fn vault_problem(error: VaultError) -> Problem {
     match &error {
         VaultError::Database(_) | VaultError::Random(_) | VaultError::Busy(_) | VaultError::File { .. } => {
             Problem::store_unavailable(&error)

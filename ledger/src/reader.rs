@@ -37,12 +37,13 @@ impl LedgerReader {
         let head = store.head(&id).await?;
         let size = watch::Sender::new(head.size);
         let reader = Self { id, store, size, writing: None };
-        if let Some(mut notifications) = reader.store.listen().await? {
+        if let Some(mut announced) = reader.store.listen(&reader.id).await? {
             let listening = reader.clone();
             tokio::spawn(async move {
-                while let Some((ledger, announced)) = notifications.recv().await {
+                while announced.changed().await.is_ok() {
+                    let announced = *announced.borrow_and_update();
                     // The announcement is only a hint, perhaps of another schema's ledger: the store has the last word.
-                    if ledger == listening.id && announced > *listening.size.borrow() {
+                    if announced > *listening.size.borrow() {
                         let _ = listening.head().await;
                     }
                 }

@@ -193,8 +193,8 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<StoredCheckpoint>, StoreError>;
 
-    /// Sends the new size of a ledger whenever another process appends. `None` where only this process writes.
-    async fn listen(&self) -> Result<Option<tokio::sync::mpsc::Receiver<(LedgerId, u64)>>, StoreError>;
+    /// Changes to the new size of the ledger when another process appends. `None` where only this process writes.
+    async fn listen(&self, ledger: &LedgerId) -> Result<Option<tokio::sync::watch::Receiver<u64>>, StoreError>;
 }
 
 /// SQL stores have signed integers; positions and versions stay far below 2⁶³.

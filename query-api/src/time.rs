@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use daybook_http_kit::Problem;
+pub use daybook_ledger::keys::time::rfc3339;
 
 /// 1900-01-01T00:00:00Z in microseconds since the epoch, the earliest time a record may have.
 const EARLIEST_US: i64 = -2_208_988_800_000_000;
@@ -17,14 +18,6 @@ pub enum Edge {
     Start,
     /// Its last microsecond.
     End,
-}
-
-/// Writes microseconds since the epoch as `2026-11-21T10:00:00.000000Z`. Times no calendar has come out as the epoch.
-pub fn rfc3339(recorded_at_us: i64) -> String {
-    DateTime::<Utc>::from_timestamp_micros(recorded_at_us)
-        .unwrap_or_default()
-        .format("%Y-%m-%dT%H:%M:%S%.6fZ")
-        .to_string()
 }
 
 /// The time now, written as [`rfc3339`] does.

@@ -7,9 +7,10 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
-use crate::answer::{ReceiptView, Recorded};
+use crate::approvals;
 use crate::incidents::{self, bulk};
 use crate::transactions::{self, batch};
+use daybook_http_kit::answer::{ReceiptView, Recorded};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -60,6 +61,7 @@ struct Document;
 /// The document: every command under `/v1`. The same commands answer without the prefix.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
+    document.merge(approvals::Api::openapi());
     add_security(&mut document);
     allow_other_names(&mut document);
     link_to_proofs(&mut document);
@@ -67,7 +69,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 /// Requests with several commands: their receipts are in the lines of the answer, and no header leads to all of them.
-const SEVERAL_RECEIPTS: [&str; 2] = ["/batch", "/bulk"];
+const SEVERAL_RECEIPTS: [&str; 3] = ["/batch", "/bulk", "/decisions"];
 
 /// Every answer with one receipt says where it is proved.
 fn link_to_proofs(document: &mut utoipa::openapi::OpenApi) {
@@ -83,9 +85,11 @@ fn link_to_proofs(document: &mut utoipa::openapi::OpenApi) {
         if SEVERAL_RECEIPTS.iter().any(|part| path.contains(part)) {
             continue;
         }
-        for operation in [&mut item.post, &mut item.put, &mut item.patch].into_iter().flatten() {
+        for operation in [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten() {
             for (status, response) in &mut operation.responses.responses {
-                if let (true, RefOr::T(response)) = (status.starts_with('2'), response) {
+                // 202: nothing was done yet.
+                let has_receipt = status.starts_with('2') && status != "202";
+                if let (true, RefOr::T(response)) = (has_receipt, response) {
                     response.headers.insert("Link".to_owned(), RefOr::T(header.clone()));
                 }
             }
@@ -94,7 +98,7 @@ fn link_to_proofs(document: &mut utoipa::openapi::OpenApi) {
 }
 
 /// Members of bodies that are also taken under other names (`#[serde(alias)]`): schema, name, other names.
-const OTHER_NAMES: [(&str, &str, &[&str]); 9] = [
+const OTHER_NAMES: [(&str, &str, &[&str]); 15] = [
     ("RecordBody", "type", &["transaction_type"]),
     ("CorrectBody", "type", &["transaction_type"]),
     ("OpenBody", "type", &["incident_type"]),
@@ -104,6 +108,12 @@ const OTHER_NAMES: [(&str, &str, &[&str]); 9] = [
     ("ReasonBody", "reason", &["notes"]),
     ("CommentBody", "comment", &["text"]),
     ("EscalateBody", "reason", &["notes"]),
+    ("ApprovalCommentBody", "comment", &["text"]),
+    ("ApprovalAssignBody", "assignee", &["assignee_id", "assigned_to"]),
+    ("ApprovalDecisionBody", "decision_reason", &["reason"]),
+    ("AgentDecisionBody", "operator", &["approved_by"]),
+    ("AgentDecisionBody", "comment", &["reason"]),
+    ("ApprovalElectorateBody", "department", &["group"]),
 ];
 
 /// Bodies deny members that the document does not list, so the other names are listed too. A member that may come under

@@ -16,7 +16,6 @@ use crate::output;
 use crate::runtime::client::Client;
 use crate::runtime::discovery::{self, ServerDescription};
 use crate::runtime::gauges::Gauges;
-use crate::runtime::hub::Hub;
 use crate::runtime::signing;
 use crate::runtime::store::Location;
 use crate::settings::Settings;
@@ -89,7 +88,6 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Outcome> {
 async fn look(settings: &Settings) -> anyhow::Result<Status> {
     let location = Location::of(settings);
     let store = location.open_for_reading().await?;
-    let hub = Hub::new(Arc::clone(&store)).await.context("the ledgers cannot be read")?;
     let mut ledgers = Vec::new();
     let mut projectors = Vec::new();
     let read_tables = location.open_read_tables_for_reading().await?;
@@ -115,7 +113,7 @@ async fn look(settings: &Settings) -> anyhow::Result<Status> {
             "hash": head.hash,
             "root": head.root,
             "recorded_at": rfc3339(head.recorded_at),
-            "checkpoint": checkpoint(settings, &store, hub.store(&ledger), ledger).await?,
+            "checkpoint": checkpoint(settings, &store, ledger).await?,
         }));
     }
     let reactors = match &read_tables {
@@ -172,14 +170,9 @@ async fn people(settings: &Settings) -> anyhow::Result<Option<People>> {
 }
 
 /// The latest checkpoint in the store, and whether the ledger extends the one remembered beside the keys.
-async fn checkpoint(
-    settings: &Settings,
-    store: &Arc<dyn Store>,
-    view: Arc<dyn Store>,
-    ledger: LedgerId,
-) -> anyhow::Result<Value> {
+async fn checkpoint(settings: &Settings, store: &Arc<dyn Store>, ledger: LedgerId) -> anyhow::Result<Value> {
     let latest = store.latest_checkpoint(&ledger).await.context("the checkpoints cannot be read")?;
-    let reader = LedgerReader::open(view, ledger).await.context("cannot read the ledger")?;
+    let reader = LedgerReader::open(Arc::clone(store), ledger).await.context("cannot read the ledger")?;
     let remembered = signing::remembered(settings, &reader).await?;
     if latest.is_none() && remembered.is_none() {
         return Ok(Value::Null);

@@ -4,7 +4,6 @@ pub mod client;
 pub mod discovery;
 pub mod gauges;
 pub mod http;
-pub mod hub;
 pub mod logging;
 pub mod organization;
 pub mod organizations;

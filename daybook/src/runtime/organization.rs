@@ -13,7 +13,7 @@ use daybook_identity::vault::Vault;
 use daybook_identity_api::{OrganizationIdentity, reconcile_erasures};
 use daybook_ledger::sequencer::Clock;
 use daybook_ledger::writing::store_failed;
-use daybook_ledger::{Ledger, LedgerId, LedgerReader};
+use daybook_ledger::{Ledger, LedgerId, LedgerReader, Store};
 use daybook_projections::Projections;
 use daybook_query_api::{Checkpoints, QueryState};
 use daybook_reactors::{LargeTransactions, Reactors};
@@ -22,7 +22,6 @@ use daybook_write_api::WriteState;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::runtime::hub::Hub;
 use crate::runtime::outside;
 use crate::runtime::projections::Control;
 use crate::runtime::signing::Signing;
@@ -42,7 +41,7 @@ pub struct Common {
     /// Roles and intervals.
     pub server: Arc<ServerSettings>,
     /// The store of all ledgers.
-    pub hub: Hub,
+    pub store: Arc<dyn Store>,
     /// Whether this process can append to it.
     pub can_append: bool,
     /// The read tables of all organisations.
@@ -93,7 +92,7 @@ impl Organization {
         };
         let reader = match &ledger {
             Some(ledger) => ledger.reader().clone(),
-            None => LedgerReader::open(common.hub.store(id), id.clone())
+            None => LedgerReader::open(Arc::clone(&common.store), id.clone())
                 .await
                 .with_context(|| format!("cannot read the ledger {id}"))?,
         };
@@ -268,7 +267,7 @@ async fn ended_in(patience: Duration, tasks: &mut JoinSet<()>) -> bool {
 
 async fn open_ledger(common: &Common, id: &LedgerId) -> anyhow::Result<Ledger> {
     let (clock, observer) = (Arc::clone(&common.clock), common.telemetry.sequencer(id));
-    Ledger::open(common.hub.store(id), id.clone(), clock, observer)
+    Ledger::open(Arc::clone(&common.store), id.clone(), clock, observer)
         .await
         .with_context(|| format!("cannot open the ledger {id}"))
 }

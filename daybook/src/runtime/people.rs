@@ -117,7 +117,6 @@ impl People {
                 open_registration: self.settings.open_registration,
                 session: self.settings.session,
                 oidc: self.oidc.clone(),
-                ..IdentitySettings::default()
             }),
             organizations: registry.identities(),
             clock: Arc::clone(&self.clock),

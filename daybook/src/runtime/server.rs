@@ -23,7 +23,6 @@ use tokio::task::JoinHandle;
 use crate::commands::openapi;
 use crate::runtime::discovery::{Announcement, FolderLock, ServerDescription};
 use crate::runtime::http::{Services, route_table};
-use crate::runtime::hub::Hub;
 use crate::runtime::organization::Common;
 use crate::runtime::organizations::Registry;
 use crate::runtime::people::{self, People};
@@ -95,7 +94,7 @@ impl Running {
         let common = Common {
             settings: Arc::new(settings.clone()),
             server: Arc::new(server.clone()),
-            hub: Hub::new(store).await.context("the ledgers cannot be followed")?,
+            store,
             can_append,
             vault: people::open_vault(&location, &settings.data, server.identity.master_key.as_ref()).await?,
             read_tables: location.open_read_tables().await?,
@@ -106,6 +105,7 @@ impl Running {
             failure,
         };
         common.supervision.observe(&telemetry);
+        let identity = identity.with_digest_key(common.vault.command_digest_key());
         let read_tables = common.read_tables.clone();
         let registry = Registry::open(common.clone()).await?;
         registry.observe(&telemetry);

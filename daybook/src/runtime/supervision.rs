@@ -45,22 +45,9 @@ impl Supervision {
         F: FnMut() -> T + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        let failures = Arc::clone(&self.0);
+        let all = self.clone();
         tasks.spawn(async move {
-            loop {
-                // A set takes its task along where this future is dropped.
-                let mut running = JoinSet::new();
-                running.spawn(begin());
-                let ended = running.join_next().await;
-                if *stopping.borrow() || stopping.has_changed().is_err() {
-                    return;
-                }
-                failures.fetch_add(1, Ordering::Relaxed);
-                let why = match ended {
-                    Some(Err(error)) => error.to_string(),
-                    _ => "it came to its end".to_owned(),
-                };
-                tracing::error!(task = what, why, "a task ended that should go on; it is begun again");
+            while all.failed(what, &stopping, begin(), "it is begun again").await {
                 tokio::select! {
                     _ = stopping.wait_for(|stop| *stop) => return,
                     () = tokio::time::sleep(PAUSE) => {}
@@ -77,21 +64,35 @@ impl Supervision {
         stopping: watch::Receiver<bool>,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
-        let failures = Arc::clone(&self.0);
+        let all = self.clone();
         tasks.spawn(async move {
-            let mut running = JoinSet::new();
-            running.spawn(task);
-            let ended = running.join_next().await;
-            if *stopping.borrow() || stopping.has_changed().is_err() {
-                return;
-            }
-            failures.fetch_add(1, Ordering::Relaxed);
-            let why = match ended {
-                Some(Err(error)) => error.to_string(),
-                _ => "it came to its end".to_owned(),
-            };
-            tracing::error!(task = what, why, "a task ended that should go on; the next start begins it again");
+            all.failed(what, &stopping, task, "the next start begins it again").await;
         });
+    }
+
+    /// Runs a task until it ends. True where that is before `stopping` is true: it is counted then, and the log says why
+    /// it ended and what comes `next`.
+    async fn failed(
+        &self,
+        what: &'static str,
+        stopping: &watch::Receiver<bool>,
+        task: impl Future<Output = ()> + Send + 'static,
+        next: &'static str,
+    ) -> bool {
+        // A set takes its task along where this future is dropped.
+        let mut running = JoinSet::new();
+        running.spawn(task);
+        let ended = running.join_next().await;
+        if *stopping.borrow() || stopping.has_changed().is_err() {
+            return false;
+        }
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let why = match ended {
+            Some(Err(error)) => error.to_string(),
+            _ => "it came to its end".to_owned(),
+        };
+        tracing::error!(task = what, why, "a task ended that should go on; {next}");
+        true
     }
 }
 
@@ -123,6 +124,25 @@ mod tests {
         assert_eq!(supervision.failures(), 2);
         stop.send_replace(true);
         while tasks.join_next().await.is_some() {}
+        assert_eq!(supervision.failures(), 2);
+    }
+
+    #[tokio::test]
+    async fn task_that_cannot_be_begun_again_is_counted_only_where_it_ends_too_early() {
+        let (supervision, (stop, stopping)) = (Supervision::default(), watch::channel(false));
+        let mut tasks = JoinSet::new();
+        let mut until = stopping.clone();
+        supervision.spawn_once(&mut tasks, "panics", stopping.clone(), async { panic!("on purpose") });
+        supervision.spawn_once(&mut tasks, "ends", stopping.clone(), async {});
+        supervision.spawn_once(&mut tasks, "goes on", stopping, async move {
+            drop(until.wait_for(|stop| *stop).await);
+        });
+        for _ in 0..2 {
+            assert!(tasks.join_next().await.is_some());
+        }
+        assert_eq!(supervision.failures(), 2);
+        stop.send_replace(true);
+        assert!(tasks.join_next().await.is_some());
         assert_eq!(supervision.failures(), 2);
     }
 }

@@ -8,9 +8,9 @@ use daybook_identity::directory::{ApiKeyRecord, DirectoryState, KeyStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::time;
 use crate::problems::refused;
 use crate::state::{IdentityState, OrganizationIdentity, vault_problem};
+use daybook_ledger::keys::time::rfc3339;
 
 /// An API key.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -102,12 +102,12 @@ impl ApiKeyView {
             status,
             is_active: status == "live",
             created_by: record.created_by.clone(),
-            created_at: time(record.place.created_at),
-            expires_at: record.expires_at.map(time),
-            last_used_at: last_used.map(time),
-            rotated_at: record.rotated_at.map(time),
-            old_valid_until: record.old_valid_until.map(time),
-            revoked_at: record.revoked_at.map(time),
+            created_at: rfc3339(record.place.created_at),
+            expires_at: record.expires_at.map(rfc3339),
+            last_used_at: last_used.map(rfc3339),
+            rotated_at: record.rotated_at.map(rfc3339),
+            old_valid_until: record.old_valid_until.map(rfc3339),
+            revoked_at: record.revoked_at.map(rfc3339),
             version: record.place.version,
         }
     }

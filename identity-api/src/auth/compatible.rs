@@ -22,6 +22,7 @@ use super::refresh::{LogoutAnswer, leave, rotate};
 use super::register::{self, Wish};
 use super::reset::{self, ResetAnswer, ResetBody};
 use super::session::TokenAnswer;
+use crate::people::carried::Enveloped;
 use crate::state::{IdentityState, OrganizationIdentity};
 
 pub(super) fn configure(services: &mut ServiceConfig) {
@@ -36,23 +37,6 @@ pub(super) fn configure(services: &mut ServiceConfig) {
         .route("/api/auth/reset-password", web::post().to(reset_password))
         .route("/api/auth/reset-password/confirm", web::post().to(confirm_reset))
         .route("/api/auth/health", web::get().to(get_health));
-}
-
-/// The predecessors' envelope.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Envelope<T> {
-    /// Always true: what fails is answered with a problem.
-    success: bool,
-    /// What happened, in words.
-    message: &'static str,
-    /// The answer.
-    data: T,
-}
-
-impl<T> Envelope<T> {
-    fn of(message: &'static str, data: T) -> Self {
-        Self { success: true, message, data }
-    }
 }
 
 /// Somebody who wants an account, in the predecessors' words.
@@ -142,7 +126,7 @@ impl From<ProfileView> for CompatibleProfile {
 /// Register and log in (compatible)
 #[utoipa::path(post, path = "/v1/api/auth/register", tag = "auth", operation_id = "compatible_register",
     request_body = CompatibleRegisterBody,
-    responses((status = 201, description = "Tokens.", body = Envelope<TokenAnswer>)), security(()))]
+    responses((status = 201, description = "Tokens.", body = Enveloped<TokenAnswer>)), security(()))]
 pub(crate) async fn register(
     client: Client,
     _: NoQuery,
@@ -157,13 +141,13 @@ pub(crate) async fn register(
     let id =
         made.organization_id.parse().map_err(|_| Problem::invalid("/organization_id", "must match [a-z0-9-]{1,63}"))?;
     let tokens = log_in(&state, &client, &id, &email, password).await?;
-    Ok(HttpResponse::Created().json(Envelope::of("User registered successfully", tokens)))
+    Ok(HttpResponse::Created().json(Enveloped::of(tokens, "User registered successfully")))
 }
 
 /// Log in (compatible)
 #[utoipa::path(post, path = "/v1/api/auth/login", tag = "auth", operation_id = "compatible_login",
     request_body = CompatibleLoginBody,
-    responses((status = 200, description = "Tokens.", body = Envelope<TokenAnswer>)), security(()))]
+    responses((status = 200, description = "Tokens.", body = Enveloped<TokenAnswer>)), security(()))]
 pub(crate) async fn login(
     client: Client,
     _: NoQuery,
@@ -173,7 +157,7 @@ pub(crate) async fn login(
     let CompatibleLoginBody { email, password } = body.value;
     let id = client.organization(None)?;
     let tokens = log_in(&state, &client, &id, &email, password).await?;
-    Ok(HttpResponse::Ok().json(Envelope::of("Login successful", tokens)))
+    Ok(HttpResponse::Ok().json(Enveloped::of(tokens, "Login successful")))
 }
 
 /// Get fresh tokens (compatible)
@@ -181,7 +165,7 @@ pub(crate) async fn login(
 /// The refresh token comes in the body or as the bearer of the request.
 #[utoipa::path(post, path = "/v1/api/auth/refresh", tag = "auth", operation_id = "compatible_refresh",
     request_body = Option<CompatibleRefreshBody>,
-    responses((status = 200, description = "Fresh tokens.", body = Envelope<TokenAnswer>)), security(()))]
+    responses((status = 200, description = "Fresh tokens.", body = Enveloped<TokenAnswer>)), security(()))]
 pub(crate) async fn refresh(
     request: HttpRequest,
     client: Client,
@@ -196,12 +180,12 @@ pub(crate) async fn refresh(
             Secret::new(bearer.ok_or_else(|| Problem::invalid("/refresh_token", "is required"))?)
         }
     };
-    Ok(HttpResponse::Ok().json(Envelope::of("Token refreshed", rotate(&state, &client, &token).await?)))
+    Ok(HttpResponse::Ok().json(Enveloped::of(rotate(&state, &client, &token).await?, "Token refreshed")))
 }
 
 /// Log out (compatible)
 #[utoipa::path(post, path = "/v1/api/auth/logout", tag = "auth", operation_id = "compatible_logout",
-    responses((status = 200, description = "The session is over.", body = Envelope<LogoutAnswer>)))]
+    responses((status = 200, description = "The session is over.", body = Enveloped<LogoutAnswer>)))]
 pub(crate) async fn logout(
     caller: Principal,
     organization: Scoped<OrganizationIdentity>,
@@ -210,37 +194,37 @@ pub(crate) async fn logout(
     state: web::Data<IdentityState>,
 ) -> Result<HttpResponse, Problem> {
     let left = leave(&state, &organization, &client, &caller).await?;
-    Ok(HttpResponse::Ok().json(Envelope::of("Logged out successfully", left)))
+    Ok(HttpResponse::Ok().json(Enveloped::of(left, "Logged out successfully")))
 }
 
 /// Who am I (compatible)
 #[utoipa::path(get, path = "/v1/api/auth/me", tag = "auth", operation_id = "compatible_me",
-    responses((status = 200, description = "The caller.", body = Envelope<MeView>)))]
+    responses((status = 200, description = "The caller.", body = Enveloped<MeView>)))]
 pub(crate) async fn get_me(
     caller: Principal,
     organization: Scoped<OrganizationIdentity>,
     _: NoQuery,
 ) -> Result<HttpResponse, Problem> {
     let view = me::view(&caller, &organization).await?;
-    Ok(HttpResponse::Ok().json(Envelope::of("User retrieved successfully", view)))
+    Ok(HttpResponse::Ok().json(Enveloped::of(view, "User retrieved successfully")))
 }
 
 /// Read one's own profile (compatible)
 #[utoipa::path(get, path = "/v1/api/auth/profile", tag = "auth", operation_id = "compatible_get_profile",
-    responses((status = 200, description = "The profile.", body = Envelope<CompatibleProfile>)))]
+    responses((status = 200, description = "The profile.", body = Enveloped<CompatibleProfile>)))]
 pub(crate) async fn get_profile(
     account: Account,
     _: NoQuery,
     state: web::Data<IdentityState>,
 ) -> Result<HttpResponse, Problem> {
     let view = profile::view(&state, &account.organization, account.id(), false, None).await?;
-    Ok(HttpResponse::Ok().json(Envelope::of("Profile retrieved successfully", CompatibleProfile::from(view))))
+    Ok(HttpResponse::Ok().json(Enveloped::of(CompatibleProfile::from(view), "Profile retrieved successfully")))
 }
 
 /// Change one's own profile (compatible)
 #[utoipa::path(put, path = "/v1/api/auth/profile", tag = "auth", operation_id = "compatible_change_profile",
     request_body = CompatibleProfileBody,
-    responses((status = 200, description = "The profile.", body = Envelope<CompatibleProfile>)))]
+    responses((status = 200, description = "The profile.", body = Enveloped<CompatibleProfile>)))]
 pub(crate) async fn put_profile(
     caller: Claimant,
     client: Client,
@@ -252,13 +236,13 @@ pub(crate) async fn put_profile(
     let CompatibleProfileBody { name, picture_url, _first_time: _ } = body.value;
     let change = ProfileBody { full_name: name, picture_url, ..ProfileBody::default() };
     let view = profile::change(&state, &client, &account, change, account.context(&client)).await?;
-    Ok(HttpResponse::Ok().json(Envelope::of("Profile updated successfully", CompatibleProfile::from(view))))
+    Ok(HttpResponse::Ok().json(Enveloped::of(CompatibleProfile::from(view), "Profile updated successfully")))
 }
 
 /// Ask for a new password (compatible)
 #[utoipa::path(post, path = "/v1/api/auth/reset-password", tag = "auth", operation_id = "compatible_request_reset",
     request_body = ResetBody,
-    responses((status = 202, description = "Perhaps a letter is on its way.", body = Envelope<ResetAnswer>)),
+    responses((status = 202, description = "Perhaps a letter is on its way.", body = Enveloped<ResetAnswer>)),
     security(()))]
 pub(crate) async fn reset_password(
     client: Client,
@@ -269,13 +253,13 @@ pub(crate) async fn reset_password(
     let ResetBody { email, organization_id } = body.value;
     let id = client.organization(organization_id.as_deref())?;
     let asked = reset::ask(&state, client, id, email).await?;
-    Ok(HttpResponse::Accepted().json(Envelope::of("Password reset requested", asked)))
+    Ok(HttpResponse::Accepted().json(Enveloped::of(asked, "Password reset requested")))
 }
 
 /// Choose a new password (compatible)
 #[utoipa::path(post, path = "/v1/api/auth/reset-password/confirm", tag = "auth",
     operation_id = "compatible_confirm_reset", request_body = CompatibleResetConfirmBody,
-    responses((status = 200, description = "Changed.", body = Envelope<PasswordAnswer>)), security(()))]
+    responses((status = 200, description = "Changed.", body = Enveloped<PasswordAnswer>)), security(()))]
 pub(crate) async fn confirm_reset(
     client: Client,
     _: NoQuery,
@@ -284,7 +268,7 @@ pub(crate) async fn confirm_reset(
 ) -> Result<HttpResponse, Problem> {
     let CompatibleResetConfirmBody { token, new_password } = body.value;
     let changed = reset::choose(&state, &client, &token, new_password).await?;
-    Ok(HttpResponse::Ok().json(Envelope::of("Password reset successfully", changed)))
+    Ok(HttpResponse::Ok().json(Enveloped::of(changed, "Password reset successfully")))
 }
 
 /// Is it possible to log in? (compatible)

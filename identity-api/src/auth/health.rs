@@ -5,8 +5,8 @@ use daybook_http_kit::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::time;
 use crate::state::{IdentityState, vault_problem};
+use daybook_ledger::keys::time::rfc3339;
 
 /// That it works.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -38,6 +38,6 @@ pub(super) async fn check(state: &IdentityState) -> Result<AuthHealth, Problem> 
         status: "healthy",
         service: "auth",
         version: env!("CARGO_PKG_VERSION"),
-        timestamp: time(state.now()),
+        timestamp: rfc3339(state.now()),
     })
 }

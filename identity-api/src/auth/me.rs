@@ -6,9 +6,9 @@ use daybook_http_kit::{NoQuery, Principal, Problem, Scoped, Via};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::time;
 use crate::state::{IdentityState, OrganizationIdentity};
 use crate::view::{GrantView, field, open};
+use daybook_ledger::keys::time::rfc3339;
 
 /// The caller.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -84,7 +84,7 @@ pub(super) async fn view(caller: &Principal, organization: &OrganizationIdentity
         second_factors: user
             .map(|user| user.second_factors.iter().map(|factor| factor.kind.clone()).collect())
             .unwrap_or_default(),
-        created_at: user.map(|user| time(user.place.created_at)),
-        updated_at: user.map(|user| time(user.place.changed_at)),
+        created_at: user.map(|user| rfc3339(user.place.created_at)),
+        updated_at: user.map(|user| rfc3339(user.place.changed_at)),
     })
 }

@@ -14,11 +14,11 @@ use super::account::Claimant;
 use super::client::Client;
 use super::proof::{self, Proof};
 use super::session;
-use crate::answer::Recorded;
 use crate::letters;
 use crate::problems::refusal;
 use crate::state::{IdentityState, OrganizationIdentity, TRIES, password_problem, password_refusal, vault_problem};
 use crate::view::{field, open_text};
+use daybook_http_kit::answer::Recorded;
 
 /// The password and the one after it.
 #[derive(Debug, Clone, Deserialize, ToSchema)]

@@ -24,11 +24,12 @@ use super::client::Client;
 use super::proof::{self, Proof};
 use super::register::token_invalid;
 use super::throttle::may_send_letter;
-use crate::answer::{ReceiptView, Recorded, time};
 use crate::letters::{self, mail_problem};
 use crate::problems::{Faults, refusal};
 use crate::state::{IdentityState, OrganizationIdentity, TRIES, vault_problem};
 use crate::view::{SecondFactorView, field, open, open_text, role_of, seal};
+use daybook_http_kit::answer::{ReceiptView, Recorded};
+use daybook_ledger::keys::time::rfc3339;
 
 /// How long somebody may take to confirm an address.
 const LIFETIME: i64 = 24 * 3_600 * 1_000_000;
@@ -351,8 +352,8 @@ pub(super) async fn view(
         second_factors,
         recovery_codes_left: state.vault.recovery_codes_left(&organization.id, user_id).await.map_err(vault_problem)?,
         email_pending,
-        created_at: time(user.place.created_at),
-        updated_at: time(user.place.changed_at),
+        created_at: rfc3339(user.place.created_at),
+        updated_at: rfc3339(user.place.changed_at),
         version: user.place.version,
         receipt,
     })

@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use super::account::no_session;
 use super::client::Client;
 use super::session::{self, TokenAnswer, authentication};
-use crate::answer::ReceiptView;
 use crate::state::{IdentityState, OrganizationIdentity, organization_unavailable, vault_problem};
+use daybook_http_kit::answer::ReceiptView;
 
 /// A refresh token.
 #[derive(Debug, Clone, Deserialize, ToSchema)]

@@ -23,10 +23,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::client::Client;
 use super::throttle::count_request;
-use crate::answer::Recorded;
 use crate::problems::{Faults, invalid, refusal};
 use crate::state::{IdentityState, OrganizationIdentity, TRIES, password_problem, password_refusal, vault_problem};
 use crate::view::{field, open, open_text, role_of, seal};
+use daybook_http_kit::answer::Recorded;
+use daybook_http_kit::query::either;
 
 /// How long an account that was only reserved belongs to whoever reserved it.
 const RESERVED_FOR: i64 = 60_000_000;
@@ -127,7 +128,9 @@ impl Wish {
     fn of(body: RegisterBody, query: RegisterParameters) -> Result<Self, Problem> {
         let RegisterBody { email, password, full_name, role, token, organization_id } = body;
         let password = match (password, query.password) {
-            (Some(body), Some(query)) if !body.matches(query.expose()) => return Err(contradiction("password")),
+            (Some(body), Some(query)) if !body.matches(query.expose()) => {
+                return Err(Problem::contradiction("password"));
+            }
             (body, query) => body.or(query),
         };
         let role = either("role", role, query.role)?;
@@ -142,19 +145,6 @@ impl Wish {
             organization_id: either("organization_id", organization_id, query.organization_id)?,
         })
     }
-}
-
-/// What body and query say together.
-fn either(name: &str, body: Option<String>, query: Option<String>) -> Result<Option<String>, Problem> {
-    match (body, query) {
-        (Some(body), Some(query)) if body != query => Err(contradiction(name)),
-        (body, query) => Ok(body.or(query)),
-    }
-}
-
-fn contradiction(name: &str) -> Problem {
-    Problem::bad_request("request.contradiction", format!("{name} differs between query and body"))
-        .at(format!("/{name}"), "differs from the query parameter")
 }
 
 /// Makes the account that somebody may have.

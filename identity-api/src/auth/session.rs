@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::client::Client;
-use crate::answer::ReceiptView;
 use crate::problems::{invalid, refusal};
 use crate::state::{IdentityState, OrganizationIdentity, TRIES, token_problem, vault_problem};
 use crate::view::{field, open, role_of, seal};
+use daybook_http_kit::answer::ReceiptView;
 
 /// Who acts where nobody has shown who he is yet.
 pub(crate) fn authentication() -> Actor {

@@ -10,9 +10,10 @@ use utoipa::ToSchema;
 use super::account::Account;
 use super::client::Client;
 use super::session;
-use crate::answer::{ReceiptView, time};
 use crate::state::{IdentityState, OrganizationIdentity, vault_problem};
 use crate::view::{field, open};
+use daybook_http_kit::answer::ReceiptView;
+use daybook_ledger::keys::time::rfc3339;
 
 /// A session that goes on.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -41,9 +42,9 @@ impl SessionView {
     ) -> Result<Self, Problem> {
         Ok(Self {
             session_id: row.session_id.clone(),
-            created_at: time(row.started_at),
-            last_seen_at: time(row.last_used_at),
-            expires_at: time(row.expires_at),
+            created_at: rfc3339(row.started_at),
+            last_seen_at: rfc3339(row.last_used_at),
+            expires_at: rfc3339(row.expires_at),
             client: open(organization, row.client.as_ref(), field::CLIENT).await?,
             current: current == Some(row.session_id.as_str()),
         })

@@ -24,10 +24,10 @@ use super::login::{Challenged, Stage, peek_challenge, take_challenge};
 use super::proof::{self, Proof, ProvedBy};
 use super::session::{self, TokenAnswer, exposed};
 use super::throttle::Attempt;
-use crate::answer::Recorded;
 use crate::problems::{invalid, refusal};
 use crate::state::{IdentityState, OrganizationIdentity, TRIES, vault_problem};
 use crate::view::{field, open_text, seal};
+use daybook_http_kit::answer::Recorded;
 
 /// What applications show as the issuer.
 const ISSUER: &str = "Daybook";

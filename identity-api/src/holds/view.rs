@@ -6,8 +6,8 @@ use daybook_identity::directory::{DirectoryState, HoldCover, HoldRecord};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::time;
 use crate::problems::refused;
+use daybook_ledger::keys::time::rfc3339;
 
 /// Something that a hold covers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -72,8 +72,8 @@ impl HoldView {
             covers: hold.covers.iter().map(CoverView::from).collect(),
             status: status(hold),
             placed_by: hold.placed_by.clone(),
-            placed_at: time(hold.place.created_at),
-            released_at: hold.released_at.map(time),
+            placed_at: rfc3339(hold.place.created_at),
+            released_at: hold.released_at.map(rfc3339),
             version: hold.place.version,
         }
     }

@@ -6,13 +6,11 @@ use actix_web::{HttpResponse, web};
 use daybook_http_kit::openapi::{CommandHeaders, CommandProblems, CreateProblems, QueryHeaders, QueryProblems};
 use daybook_http_kit::organizations::Scoped;
 use daybook_http_kit::permission::{OrganizationCreate, OrganizationRead, UserRoleAssign};
-use daybook_http_kit::{
-    Allowed, Body, CommandRequest, NoQuery, OptionalBody, PageParameters, Problem, Query, with_position,
-};
+use daybook_http_kit::{Allowed, Body, CommandRequest, NoQuery, PageParameters, Problem, Query, with_position};
 
 use super::COLLECTION;
 use super::handlers::paged;
-use super::members::{MemberBody, MemberParameters, MemberView, revoke_all, wished};
+use super::members::{GiveRole, MEMBER, MemberBody, MemberParameters, MemberView, give_role, revoke_all};
 use super::operations::{self, CreateBody, CreatedView, reachable};
 use super::view::OrganizationView;
 use crate::people::carried::{Answer, Enveloped, envelop};
@@ -84,20 +82,12 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn add_member(
     caller: Allowed<UserRoleAssign>,
-    request: CommandRequest,
     installation: web::Data<IdentityState>,
     identity: Scoped<OrganizationIdentity>,
-    path: web::Path<(String, String)>,
-    parameters: Query<MemberParameters>,
-    body: OptionalBody<MemberBody>,
+    asked: GiveRole,
 ) -> Result<HttpResponse, Problem> {
-    let (id, user) = path.into_inner();
-    let identity: Arc<_> = reachable(&installation, &identity.into_inner(), &caller, &id)?;
-    let role = wished(&body.value, &parameters, Some("member"))?;
-    let doing = Doing { installation: &installation, identity: &identity, caller: &caller };
-    let reason = crate::people::reason(body.value.reason)?;
-    let replaced = doing.replace_role(&user, &role, reason, request.context(&caller, &body.bytes)).await?;
-    Ok(envelop(&replaced.done, crate::people::COLLECTION, "Member added", MemberView::of(&doing, &user)))
+    let (done, member) = give_role(&caller, &installation, identity, asked, Some(MEMBER)).await?;
+    Ok(envelop(&done, crate::people::COLLECTION, "Member added", member))
 }
 
 /// Change a member's role
@@ -114,20 +104,12 @@ pub(crate) async fn add_member(
 )]
 pub(crate) async fn set_member_role(
     caller: Allowed<UserRoleAssign>,
-    request: CommandRequest,
     installation: web::Data<IdentityState>,
     identity: Scoped<OrganizationIdentity>,
-    path: web::Path<(String, String)>,
-    parameters: Query<MemberParameters>,
-    body: OptionalBody<MemberBody>,
+    asked: GiveRole,
 ) -> Result<HttpResponse, Problem> {
-    let (id, user) = path.into_inner();
-    let identity: Arc<_> = reachable(&installation, &identity.into_inner(), &caller, &id)?;
-    let role = wished(&body.value, &parameters, None)?;
-    let doing = Doing { installation: &installation, identity: &identity, caller: &caller };
-    let reason = crate::people::reason(body.value.reason)?;
-    let replaced = doing.replace_role(&user, &role, reason, request.context(&caller, &body.bytes)).await?;
-    Ok(envelop(&replaced.done, crate::people::COLLECTION, "Member role updated", MemberView::of(&doing, &user)))
+    let (done, member) = give_role(&caller, &installation, identity, asked, None).await?;
+    Ok(envelop(&done, crate::people::COLLECTION, "Member role updated", member))
 }
 
 /// End a membership

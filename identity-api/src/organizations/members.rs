@@ -8,6 +8,7 @@ use daybook_domain::names::RoleName;
 use daybook_http_kit::openapi::{CommandHeaders, CommandProblems};
 use daybook_http_kit::organizations::Scoped;
 use daybook_http_kit::permission::UserRoleAssign;
+use daybook_http_kit::query::either;
 use daybook_http_kit::{Allowed, CommandRequest, NoQuery, OptionalBody, Problem, Query};
 use daybook_ledger::commands::CommandContext;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use crate::state::{IdentityState, OrganizationIdentity};
 use crate::view::role_of;
 
 /// The predecessors' word for a viewer.
-const MEMBER: &str = "member";
+pub(super) const MEMBER: &str = "member";
 
 /// As what somebody becomes a member.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
@@ -65,21 +66,32 @@ impl MemberView {
     }
 }
 
-/// The role that body and query name together.
-pub(super) fn wished(
-    body: &MemberBody,
-    parameters: &MemberParameters,
+/// A request that makes somebody a member or changes a role: the organisation and the person are in the path.
+pub(super) type GiveRole =
+    (CommandRequest, web::Path<(String, String)>, Query<MemberParameters>, OptionalBody<MemberBody>);
+
+/// Gives the person of the path the role that body and query name, or else `default`, in place of the one they have.
+pub(super) async fn give_role(
+    caller: &Allowed<UserRoleAssign>,
+    installation: &IdentityState,
+    identity: Scoped<OrganizationIdentity>,
+    (request, path, parameters, body): GiveRole,
     default: Option<&str>,
-) -> Result<String, Problem> {
-    let role = match (body.role.as_deref(), parameters.role.as_deref()) {
-        (Some(body), Some(query)) if body != query => {
-            return Err(Problem::bad_request("request.contradiction", "role differs between query and body")
-                .at("/role", "differs from the query parameter"));
-        }
-        (body, query) => body.or(query).or(default),
-    };
+) -> Result<(Done, MemberView), Problem> {
+    let (id, user) = path.into_inner();
+    let identity: Arc<_> = reachable(installation, &identity.into_inner(), caller, &id)?;
+    let role = wished(&body.value, &parameters, default)?;
+    let doing = Doing { installation, identity: &identity, caller };
+    let reason = crate::people::reason(body.value.reason)?;
+    let replaced = doing.replace_role(&user, &role, reason, request.context(caller, &body.bytes)).await?;
+    Ok((replaced.done, MemberView::of(&doing, &user)))
+}
+
+/// The role that body and query name together.
+fn wished(body: &MemberBody, parameters: &MemberParameters, default: Option<&str>) -> Result<String, Problem> {
+    let role = either("role", body.role.clone(), parameters.role.clone())?.or_else(|| default.map(str::to_owned));
     let role = role.ok_or_else(|| Problem::invalid("/role", "is required, in the body or in the query"))?;
-    Ok(if role == MEMBER { RoleName::viewer().to_string() } else { role.to_owned() })
+    Ok(if role == MEMBER { RoleName::viewer().to_string() } else { role })
 }
 
 /// Make somebody a member
@@ -97,20 +109,12 @@ pub(super) fn wished(
 )]
 pub(crate) async fn add(
     caller: Allowed<UserRoleAssign>,
-    request: CommandRequest,
     installation: web::Data<IdentityState>,
     identity: Scoped<OrganizationIdentity>,
-    path: web::Path<(String, String)>,
-    parameters: Query<MemberParameters>,
-    body: OptionalBody<MemberBody>,
+    asked: GiveRole,
 ) -> Result<HttpResponse, Problem> {
-    let (id, user) = path.into_inner();
-    let identity: Arc<_> = reachable(&installation, &identity.into_inner(), &caller, &id)?;
-    let role = wished(&body.value, &parameters, Some(MEMBER))?;
-    let doing = Doing { installation: &installation, identity: &identity, caller: &caller };
-    let reason = crate::people::reason(body.value.reason)?;
-    let replaced = doing.replace_role(&user, &role, reason, request.context(&caller, &body.bytes)).await?;
-    Ok(carried::respond(&replaced.done, crate::people::COLLECTION, MemberView::of(&doing, &user)))
+    let (done, member) = give_role(&caller, &installation, identity, asked, Some(MEMBER)).await?;
+    Ok(carried::respond(&done, crate::people::COLLECTION, member))
 }
 
 /// Change a member's role
@@ -128,20 +132,12 @@ pub(crate) async fn add(
 )]
 pub(crate) async fn set_role(
     caller: Allowed<UserRoleAssign>,
-    request: CommandRequest,
     installation: web::Data<IdentityState>,
     identity: Scoped<OrganizationIdentity>,
-    path: web::Path<(String, String)>,
-    parameters: Query<MemberParameters>,
-    body: OptionalBody<MemberBody>,
+    asked: GiveRole,
 ) -> Result<HttpResponse, Problem> {
-    let (id, user) = path.into_inner();
-    let identity: Arc<_> = reachable(&installation, &identity.into_inner(), &caller, &id)?;
-    let role = wished(&body.value, &parameters, None)?;
-    let doing = Doing { installation: &installation, identity: &identity, caller: &caller };
-    let reason = crate::people::reason(body.value.reason)?;
-    let replaced = doing.replace_role(&user, &role, reason, request.context(&caller, &body.bytes)).await?;
-    Ok(carried::respond(&replaced.done, crate::people::COLLECTION, MemberView::of(&doing, &user)))
+    let (done, member) = give_role(&caller, &installation, identity, asked, None).await?;
+    Ok(carried::respond(&done, crate::people::COLLECTION, member))
 }
 
 /// End a membership

@@ -5,8 +5,8 @@ use daybook_identity::directory::{DirectoryState, UserStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::time;
 use crate::state::{IdentityState, OrganizationIdentity};
+use daybook_ledger::keys::time::rfc3339;
 
 /// What an organisation has decided for itself, or what holds where it has not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -67,8 +67,8 @@ impl OrganizationView {
                 require_second_factor: record.settings.require_second_factor.unwrap_or(false),
                 session_hours: installation.session_lifetime(state).as_secs() / 3_600,
             },
-            created_at: is_known.then(|| time(record.place.created_at)),
-            updated_at: is_known.then(|| time(record.place.changed_at)),
+            created_at: is_known.then(|| rfc3339(record.place.created_at)),
+            updated_at: is_known.then(|| rfc3339(record.place.changed_at)),
             version: record.place.version,
         }
     }

@@ -9,11 +9,12 @@ use daybook_ledger::commands::CommandError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::{Recorded, time};
 use crate::auth::{Account, Claimant, Client, Proof, ProofBody, proof};
 use crate::problems::{invalid, refusal};
 use crate::state::{IdentityState, TRIES, vault_problem};
 use crate::view::{field, open};
+use daybook_http_kit::answer::Recorded;
+use daybook_ledger::keys::time::rfc3339;
 
 /// One's own passkey.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -71,8 +72,8 @@ async fn view(account: &Account, row: &PasskeyRow) -> Result<PasskeyView, Proble
     Ok(PasskeyView {
         factor_id: row.factor_id.clone(),
         label: open(&account.organization, label, field::FACTOR_LABEL).await?,
-        created_at: time(row.created_at),
-        last_used_at: row.last_used_at.map(time),
+        created_at: rfc3339(row.created_at),
+        last_used_at: row.last_used_at.map(rfc3339),
     })
 }
 

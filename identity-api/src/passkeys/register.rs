@@ -14,11 +14,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Ceremony, OptionsAnswer, challenge_invalid, issue, problem, relying_party, take};
-use crate::answer::Recorded;
 use crate::auth::{Account, Claimant, Client, Proof, ProofBody, all_exposed, proof};
 use crate::problems::{invalid, refusal};
 use crate::state::{IdentityState, TRIES, vault_problem};
 use crate::view::{field, open_text, seal};
+use daybook_http_kit::answer::Recorded;
 
 /// What an authenticator has made.
 #[derive(Debug, Clone, Deserialize, ToSchema)]

@@ -10,13 +10,14 @@ use daybook_domain::refusal::Refusal;
 use daybook_http_kit::Problem;
 use daybook_identity::directory::DirectoryState;
 use daybook_ledger::commands::{CommandContext, CommandError, Commands, Outcome};
+use daybook_ledger::keys::time::rfc3339;
 use daybook_ledger::{LedgerId, Receipt};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::{self, ReceiptView};
 use crate::problems::refusal;
 use crate::state::{OrganizationIdentity, TRIES};
+use daybook_http_kit::answer::{self, ReceiptView};
 
 /// A resource as it is after a command, with the proof of the command.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -67,7 +68,7 @@ pub(crate) fn done<A>(outcome: Outcome<A>) -> Done {
 }
 
 fn with_proof<T>(done: &Done, resource: T) -> Answer<T> {
-    Answer { resource, recorded_at: answer::time(done.recorded_at), receipt: ReceiptView::from(&done.receipt) }
+    Answer { resource, recorded_at: rfc3339(done.recorded_at), receipt: ReceiptView::from(&done.receipt) }
 }
 
 /// The answer of this API.
@@ -129,11 +130,7 @@ pub(crate) fn following(context: &CommandContext, cause: Option<&Receipt>) -> Co
 
 /// Waits until the directory has seen all that the ledger had when this was called: for rules over several things.
 pub(crate) async fn up_to_date(identity: &OrganizationIdentity) -> Result<Arc<DirectoryState>, Problem> {
-    let head = identity.ledger.head().await.map_err(|error| Problem::store_unavailable(&error))?;
-    match head.size.checked_sub(1) {
-        Some(last) => identity.settle_at(last).await,
-        None => Ok(identity.directory.now()),
-    }
+    identity.directory.up_to_date().await
 }
 
 /// The last digits of a fresh id: random, or derived from the command's key. A key is its organisation's own, and the

@@ -25,13 +25,13 @@ use super::body::InviteBody;
 use super::carried::{self, Answer, done, recorded, short_id};
 use super::rules::{is_owner_account, open_department};
 use super::view::PersonView;
-use crate::answer::time;
 use crate::auth::take_over;
 use crate::letters;
 use crate::problems::{refusal, refused};
 use crate::rbac::guard::{may_give_role, require_owner};
 use crate::state::{IdentityState, OrganizationIdentity, vault_problem};
 use crate::view::{field, seal};
+use daybook_ledger::keys::time::rfc3339;
 
 /// How long an invitation may be taken up, in microseconds: three days.
 const INVITATION_MICROS: i64 = 72 * 60 * 60 * 1_000_000;
@@ -117,7 +117,7 @@ pub(crate) async fn invite(
     let is_shown = caller.is_operator() || !installation.mailer.is_configured();
     let view = InvitedView {
         person: PersonView::found(&identity, &user_id, &caller, installation.now()).await?,
-        invitation_expires_at: time(expires_at.micros()),
+        invitation_expires_at: rfc3339(expires_at.micros()),
         invitation_url: link.filter(|_| is_shown).map(|link| link.expose().to_owned()),
         letter_sent,
     };
@@ -199,7 +199,7 @@ async fn send(
         email,
         name.unwrap_or(identity.id.as_str()),
         link.expose(),
-        &time(expires_at.micros()),
+        &rfc3339(expires_at.micros()),
     );
     installation.mailer.send(letter).await.map_err(letters::mail_problem)?;
     Ok(true)

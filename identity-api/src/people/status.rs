@@ -18,13 +18,13 @@ use super::carried::{self, Answer, Done, done, following};
 use super::operations::Doing;
 use super::rules::is_owner_account;
 use super::view::{PersonView, known};
-use crate::answer::time;
 use crate::problems::{invalid, refusal, refused};
 use crate::rbac::body::WhyBody;
 use crate::rbac::guard::require_owner;
 use crate::rbac::list::{Paged, page_of};
 use crate::state::{IdentityState, OrganizationIdentity, TRIES, vault_problem};
 use crate::view::{field, open};
+use daybook_ledger::keys::time::rfc3339;
 
 /// Deactivate a person
 ///
@@ -94,9 +94,9 @@ impl SessionView {
     async fn of(identity: &OrganizationIdentity, row: &SessionRow) -> Result<Self, Problem> {
         Ok(Self {
             session_id: row.session_id.clone(),
-            started_at: time(row.started_at),
-            last_used_at: time(row.last_used_at),
-            expires_at: time(row.expires_at),
+            started_at: rfc3339(row.started_at),
+            last_used_at: rfc3339(row.last_used_at),
+            expires_at: rfc3339(row.expires_at),
             client: open(identity, row.client.as_ref(), field::CLIENT).await?,
         })
     }

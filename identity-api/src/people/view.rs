@@ -7,10 +7,10 @@ use daybook_identity::directory::{DirectoryState, Invitation, UserRecord};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::answer::time;
 use crate::problems::refused;
 use crate::state::OrganizationIdentity;
 use crate::view::{SecondFactorView, UserView, field, open};
+use daybook_ledger::keys::time::rfc3339;
 
 /// What an invitation promises.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -32,8 +32,8 @@ impl From<&Invitation> for InvitationView {
         Self {
             role: invitation.role.clone(),
             department_id: invitation.department_id.clone(),
-            expires_at: time(invitation.expires_at),
-            role_expires_at: invitation.role_expires_at.map(time),
+            expires_at: rfc3339(invitation.expires_at),
+            role_expires_at: invitation.role_expires_at.map(rfc3339),
             invited_by: invitation.invited_by.clone(),
         }
     }
@@ -78,7 +78,7 @@ impl PersonView {
         Ok(Self {
             last_login: user.last_login_at.clone(),
             user,
-            updated_at: time(record.place.changed_at),
+            updated_at: rfc3339(record.place.changed_at),
             about: open(identity, record.about.as_ref(), field::ABOUT).await?,
             picture_url: open(identity, record.picture_url.as_ref(), field::PICTURE_URL).await?,
             factors,

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::list::one;
-use crate::answer::time;
 use crate::state::{IdentityState, OrganizationIdentity};
+use daybook_ledger::keys::time::rfc3339;
 
 const MICROS_PER_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
@@ -145,7 +145,7 @@ pub(crate) fn count(
             .collect(),
         department_distribution: departments.into_iter().map(department_count).collect(),
         period_days,
-        generated_at: time(now),
+        generated_at: rfc3339(now),
     };
     Ok((state.position, analytics))
 }

@@ -16,10 +16,10 @@ use utoipa::ToSchema;
 
 use super::body::{ChangeDepartmentBody, CreateDepartmentBody, WhyBody};
 use super::list::{Paged, one, page_of};
-use crate::answer::time;
 use crate::people::carried::{self, Answer, Done, done, short_id};
 use crate::problems::refused;
 use crate::state::{IdentityState, OrganizationIdentity};
+use daybook_ledger::keys::time::rfc3339;
 
 /// Where departments are.
 pub(crate) const COLLECTION: &str = "/rbac/departments";
@@ -64,8 +64,8 @@ impl DepartmentView {
             description: department.description.clone(),
             parent_department_id: department.parent_department_id.clone(),
             is_active: !department.closed,
-            created_at: time(department.place.created_at),
-            updated_at: time(department.place.changed_at),
+            created_at: rfc3339(department.place.created_at),
+            updated_at: rfc3339(department.place.changed_at),
             version: department.place.version,
         }
     }

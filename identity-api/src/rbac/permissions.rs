@@ -15,9 +15,9 @@ use utoipa::ToSchema;
 use super::body::DefinePermissionBody;
 use super::conditions::Conditions;
 use super::list::{Paged, page_of};
-use crate::answer::time;
 use crate::people::carried::{self, Answer, Done, done};
 use crate::state::OrganizationIdentity;
+use daybook_ledger::keys::time::rfc3339;
 
 /// Where permissions are.
 pub(crate) const COLLECTION: &str = "/rbac/permissions";
@@ -75,7 +75,7 @@ impl PermissionView {
                 .filter(|conditions| !conditions.is_empty())
                 .map(|conditions| Value::Object(conditions.fields().clone())),
             is_system_permission: false,
-            created_at: Some(time(permission.place.created_at)),
+            created_at: Some(rfc3339(permission.place.created_at)),
         }
     }
 

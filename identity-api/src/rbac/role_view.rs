@@ -10,8 +10,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::resolve::{built_in, made, resolve};
-use crate::answer::time;
 use crate::problems::refused;
+use daybook_ledger::keys::time::rfc3339;
 
 /// A role.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -75,8 +75,8 @@ impl RoleView {
             inherits: role.inherits.clone(),
             permissions: resolve(state, &role.name).map(|resolved| resolved.names()).unwrap_or_default(),
             own_permissions: role.permissions.clone(),
-            created_at: Some(time(role.place.created_at)),
-            updated_at: Some(time(role.place.changed_at)),
+            created_at: Some(rfc3339(role.place.created_at)),
+            updated_at: Some(rfc3339(role.place.changed_at)),
             version: role.place.version,
         }
     }

@@ -17,6 +17,7 @@ use crate::people::view::known;
 use crate::people::{names, terms};
 use crate::state::{IdentityState, OrganizationIdentity};
 use crate::view::GrantView;
+use daybook_http_kit::query::either;
 
 /// Where a role is to hold.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
@@ -147,9 +148,9 @@ pub(crate) async fn give(
     parameters: PlaceParameters,
     context: daybook_ledger::commands::CommandContext,
 ) -> Result<Done, Problem> {
-    let organization = same("organization_id", body.organization_id, parameters.organization_id)?;
+    let organization = either("organization_id", body.organization_id, parameters.organization_id)?;
     own_organization(doing.identity, organization.as_deref())?;
-    let department = same("department_id", body.department_id, parameters.department_id)?;
+    let department = either("department_id", body.department_id, parameters.department_id)?;
     let terms = terms(role, department, body.expires_at.as_deref(), "/expires_at", body.reason)?;
     doing.grant(user, terms, context).await
 }
@@ -191,15 +192,4 @@ pub(crate) async fn take(
     own_organization(doing.identity, parameters.organization_id.as_deref())?;
     let (role, department) = names(role, parameters.department_id)?;
     doing.revoke(user, role, department, None, context).await
-}
-
-/// What body and query say together; both and different is a 400.
-fn same(name: &str, body: Option<String>, query: Option<String>) -> Result<Option<String>, Problem> {
-    match (body, query) {
-        (Some(body), Some(query)) if body != query => {
-            Err(Problem::bad_request("request.contradiction", format!("{name} differs between query and body"))
-                .at(format!("/{name}"), "differs from the query parameter"))
-        }
-        (body, query) => Ok(body.or(query)),
-    }
 }

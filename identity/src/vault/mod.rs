@@ -90,6 +90,11 @@ impl Vault {
         Ok(vault)
     }
 
+    /// What the digests of commands are keyed with: the same in all processes, because their master key is.
+    pub fn command_digest_key(&self) -> [u8; 32] {
+        self.wrapping().command_digest_key()
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
         self.database().close().await;

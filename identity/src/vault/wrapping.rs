@@ -20,6 +20,7 @@ const TOKEN: &str = "daybook vault 2026 token digest v1";
 const RECOVERY: &str = "daybook vault 2026 recovery code digest v1";
 const THROTTLE: &str = "daybook vault 2026 throttle key v1";
 const IDENTITY: &str = "daybook vault 2026 provider subject digest v1";
+const COMMAND: &str = "daybook vault 2026 command digest v1";
 
 /// 32 bytes that stand for a value which is not kept.
 pub type Digest = [u8; 32];
@@ -92,6 +93,7 @@ pub(super) struct Wrapping {
     recovery: Zeroizing<[u8; 32]>,
     throttle: Zeroizing<[u8; 32]>,
     identity: Zeroizing<[u8; 32]>,
+    command: Zeroizing<[u8; 32]>,
 }
 
 impl Wrapping {
@@ -103,6 +105,7 @@ impl Wrapping {
             recovery: master.derive(RECOVERY),
             throttle: master.derive(THROTTLE),
             identity: master.derive(IDENTITY),
+            command: master.derive(COMMAND),
         }
     }
 
@@ -132,6 +135,10 @@ impl Wrapping {
 
     pub(super) fn identity(&self, ledger: &LedgerId, provider: &str, subject: &str) -> Digest {
         keyed(&self.identity, &[ledger.as_str(), provider, subject])
+    }
+
+    pub(super) fn command_digest_key(&self) -> [u8; 32] {
+        *self.command
     }
 }
 
@@ -183,5 +190,12 @@ mod tests {
             wrapping.email(&"other".parse().unwrap(), "ada@example.org")
         );
         assert_ne!(wrapping.token("refresh", "x"), wrapping.token("one_time", "x"));
+    }
+
+    #[test]
+    fn commands_are_digested_with_a_key_that_follows_from_the_master_key_alone() {
+        let key = |digits: &str| Wrapping::new(&MasterKey::from_hex(&digits.repeat(32)).unwrap()).command_digest_key();
+        assert_eq!(key("07"), key("07"));
+        assert_ne!(key("07"), key("08"));
     }
 }

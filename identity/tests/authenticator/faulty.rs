@@ -131,7 +131,7 @@ impl Store for Faulty {
         self.inner.checkpoints(ledger, from_size, limit).await
     }
 
-    async fn listen(&self) -> Result<Option<tokio::sync::mpsc::Receiver<(LedgerId, u64)>>, StoreError> {
-        self.inner.listen().await
+    async fn listen(&self, ledger: &LedgerId) -> Result<Option<tokio::sync::watch::Receiver<u64>>, StoreError> {
+        self.inner.listen(ledger).await
     }
 }

@@ -9,6 +9,7 @@
 mod announce;
 mod appender;
 mod line;
+mod listener;
 mod rows;
 mod statement;
 mod tree;
@@ -19,13 +20,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Row};
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, watch};
 
 use self::announce::Announcer;
 use self::appender::{Appender, Job, Lost};
 use self::line::Line;
+use self::listener::Listener;
 use self::rows::{hash, read_command, read_entry, read_head};
 use self::statement::lay_out;
 use self::writer::write_commands;
@@ -54,6 +56,8 @@ pub struct PostgresStore {
     line: Arc<Line>,
     /// Tells other processes; started by the first append.
     announcer: OnceLock<Announcer>,
+    /// Hears of other processes' appends; started by the first who wants to.
+    listener: OnceCell<Listener>,
     /// Server processes of connections that were lost while a commit was on its way.
     lost: Lost,
 }
@@ -90,6 +94,7 @@ impl PostgresStore {
             appender: OnceLock::new(),
             line: Arc::default(),
             announcer: OnceLock::new(),
+            listener: OnceCell::new(),
             lost: Lost::default(),
         })
     }
@@ -302,37 +307,10 @@ impl Store for PostgresStore {
         tree::checkpoints(&mut *self.pool.acquire().await?, ledger, from_size, limit).await
     }
 
-    async fn listen(&self) -> Result<Option<mpsc::Receiver<(LedgerId, u64)>>, StoreError> {
-        let (sender, receiver) = mpsc::channel(64);
-        let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.listen(CHANNEL).await?;
-        tokio::spawn(async move {
-            // `recv` reconnects by itself; what was missed meanwhile is found by polling.
-            loop {
-                match listener.recv().await {
-                    Ok(notification) => {
-                        let Some((ledger, size)) = parse_notification(notification.payload()) else { continue };
-                        if sender.send((ledger, size)).await.is_err() {
-                            return;
-                        }
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "listening for appends failed, polling goes on");
-                        if sender.is_closed() {
-                            return;
-                        }
-                        tokio::time::sleep(Duration::from_secs(1)).await;
-                    }
-                }
-            }
-        });
-        Ok(Some(receiver))
+    async fn listen(&self, ledger: &LedgerId) -> Result<Option<watch::Receiver<u64>>, StoreError> {
+        let listener = self.listener.get_or_try_init(|| Listener::start(&self.pool)).await?;
+        Ok(Some(listener.of(ledger)))
     }
-}
-
-fn parse_notification(payload: &str) -> Option<(LedgerId, u64)> {
-    let (ledger, size) = payload.split_once(' ')?;
-    Some((ledger.parse().ok()?, size.parse().ok()?))
 }
 
 fn format_commands(condition: &str) -> String {

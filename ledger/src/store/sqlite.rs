@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior, params};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{oneshot, watch};
 
 use self::checkpoints::Checkpoints;
 use self::find::Finder;
@@ -395,7 +395,7 @@ impl Store for SqliteStore {
         self.read(move |connection| tree::checkpoints(connection, &ledger, from_size, limit)).await
     }
 
-    async fn listen(&self) -> Result<Option<mpsc::Receiver<(LedgerId, u64)>>, StoreError> {
+    async fn listen(&self, _ledger: &LedgerId) -> Result<Option<watch::Receiver<u64>>, StoreError> {
         Ok(None)
     }
 }

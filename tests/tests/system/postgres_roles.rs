@@ -147,6 +147,28 @@ async fn two_projecting_processes_do_not_fold_an_entry_twice() {
     read_models_equal_a_rebuild(&store).await;
 }
 
+/// Data folders of their own, and so no secret in common but what the settings give both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn command_repeated_at_another_process_gets_its_first_answer() {
+    let Some(store) = Store::postgres().await else { return };
+    let folders = [store.another_folder(), store.another_folder()];
+    let one = Server::start_with(&store, Options::roles("write", folders[0].path())).await;
+    let two = Server::start_with(&store, Options::roles("write", folders[1].path())).await;
+    let actor_key = |folder: &TempDir| std::fs::read(folder.path().join("actor.key")).expect("a key was made");
+    assert_ne!(actor_key(&folders[0]), actor_key(&folders[1]), "what is made in a folder is that folder's own");
+
+    let body = data::transaction("repeated");
+    let first = one.client().post_with_key("/v1/transactions", "order-1", &body).await.expect(201);
+    assert_eq!(first.header("idempotency-replayed"), "");
+    let again = two.client().post_with_key("/v1/transactions", "order-1", &body).await.expect(201);
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.receipt(), first.receipt());
+
+    let other = two.client().post_with_key("/v1/transactions", "order-1", &data::transaction("another")).await;
+    assert_eq!(other.expect_problem(422), "request.idempotency_mismatch");
+    assert_eq!(one.client().ledger_size().await, first.receipt().0 + 1, "nothing was recorded twice");
+}
+
 /// An orchestrator starts them all at once, and the database is empty the first time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_of_all_roles_start_in_any_order_on_an_empty_database() {

@@ -7,6 +7,7 @@ use daybook_domain::meta::Meta;
 use daybook_domain::text::{IncidentId, InvalidField, Line, Paragraph, Reason, RemarkId};
 use daybook_domain::{Patch, Timestamp};
 use daybook_http_kit::Problem;
+use daybook_http_kit::query::either;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -174,7 +175,7 @@ pub struct ResolveParameters {
 
 /// The command of the two together.
 pub(crate) fn resolve(body: ResolveBody, parameters: &ResolveParameters) -> Result<IncidentCommand, Problem> {
-    let resolution = either_text("resolution", body.resolution, parameters.resolution.clone())?;
+    let resolution = either("resolution", body.resolution, parameters.resolution.clone())?;
     let parsed = || {
         Ok(IncidentCommand::Resolve {
             resolution: Paragraph::parse_optional("/resolution", resolution)?,
@@ -205,7 +206,7 @@ pub struct ReopenParameters {
 
 /// The command of the two together.
 pub(crate) fn reopen(body: ReasonBody, parameters: &ReopenParameters) -> Result<IncidentCommand, Problem> {
-    let reason = either_text("reason", body.reason, parameters.reason.clone())?
+    let reason = either("reason", body.reason, parameters.reason.clone())?
         .ok_or_else(|| Problem::invalid("/reason", "is required, in the body or in the query"))?;
     Ok(IncidentCommand::Reopen { reason: Reason::parse("/reason", reason).map_err(crate::problems::invalid)? })
 }
@@ -231,7 +232,7 @@ pub struct AssignParameters {
 
 /// The command of the two together: either says it, both may say the same.
 pub(crate) fn assign(body: AssignBody, parameters: &AssignParameters) -> Result<IncidentCommand, Problem> {
-    let assignee = either("assigned_to", body.assigned_to.try_map(text)?, parameters.assigned_to.clone())?;
+    let assignee = either_patch("assigned_to", body.assigned_to.try_map(text)?, parameters.assigned_to.clone())?;
     let Some(assignee) = assignee.requested() else {
         return Err(Problem::invalid("/assigned_to", "is required, in the body or in the query"));
     };
@@ -243,20 +244,14 @@ fn text(value: TextOrNumber) -> Result<String, Problem> {
     Ok(value.into_text())
 }
 
-/// What the body and the query say together; both and different is a 400.
-fn either(name: &str, body: Patch<String>, query: Option<String>) -> Result<Patch<String>, Problem> {
+/// As [`either`], for what can be cleared.
+fn either_patch(name: &str, body: Patch<String>, query: Option<String>) -> Result<Patch<String>, Problem> {
     match (body, query) {
         (Patch::Keep, query) => Ok(Patch::from(query)),
         (body, None) => Ok(body),
         (Patch::Set(body), Some(query)) if body == query => Ok(Patch::Set(body)),
-        _ => Err(Problem::bad_request("request.contradiction", format!("{name} differs between query and body"))
-            .at(format!("/{name}"), "differs from the query parameter")),
+        _ => Err(Problem::contradiction(name)),
     }
-}
-
-/// As [`either`], for what cannot be cleared.
-fn either_text(name: &str, body: Option<String>, query: Option<String>) -> Result<Option<String>, Problem> {
-    Ok(either(name, Patch::from(body), query)?.requested().flatten())
 }
 
 /// A comment.
@@ -285,10 +280,8 @@ pub(crate) fn comment(
     parameters: &CommentParameters,
     id: String,
 ) -> Result<(RemarkId, Paragraph), Problem> {
-    let comment = either("comment", Patch::from(body.comment), parameters.comment.clone())?;
-    let Patch::Set(comment) = comment else {
-        return Err(Problem::invalid("/comment", "is required, in the body or in the query"));
-    };
+    let comment = either("comment", body.comment, parameters.comment.clone())?
+        .ok_or_else(|| Problem::invalid("/comment", "is required, in the body or in the query"))?;
     let parsed = || {
         let comment_id = RemarkId::parse("/comment_id", body.comment_id.unwrap_or(id))?;
         Ok((comment_id, Paragraph::parse("/comment", comment)?))
@@ -321,8 +314,8 @@ pub struct EscalateParameters {
 
 /// The command of the two together.
 pub(crate) fn escalate(body: EscalateBody, parameters: &EscalateParameters) -> Result<IncidentCommand, Problem> {
-    let reason = either_text("reason", body.reason, parameters.reason.clone())?;
-    let to = either_text("to", body.to, parameters.to.clone())?;
+    let reason = either("reason", body.reason, parameters.reason.clone())?;
+    let to = either("to", body.to, parameters.to.clone())?;
     let parsed = || {
         Ok(IncidentCommand::Escalate {
             reason: Reason::parse_optional("/reason", reason)?,

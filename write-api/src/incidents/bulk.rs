@@ -21,9 +21,9 @@ use utoipa::ToSchema;
 
 use super::body::TextOrNumber;
 use super::reach;
-use crate::answer::ReceiptView;
 use crate::problems::{DomainProblem, invalid, refusal};
 use crate::state::WriteState;
+use daybook_http_kit::answer::ReceiptView;
 
 /// Most incidents of one request.
 const MAX_INCIDENTS: usize = 500;

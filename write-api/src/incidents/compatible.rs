@@ -11,9 +11,9 @@ use super::COLLECTION;
 use super::body::PatchStatusBody;
 use super::reach;
 use super::view::IncidentAnswer;
-use crate::answer::respond;
 use crate::problems::{invalid, refusal};
 use crate::state::WriteState;
+use daybook_http_kit::answer::respond;
 
 /// Set an incident's status
 ///

@@ -15,10 +15,10 @@ use super::body::{
 };
 use super::reach;
 use super::view::IncidentAnswer;
-use crate::answer::respond;
 use crate::personal;
 use crate::problems::{invalid, refusal};
 use crate::state::{TRIES, WriteState};
+use daybook_http_kit::answer::respond;
 
 /// Open an incident
 ///

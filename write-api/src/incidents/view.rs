@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::answer::{Recorded, time};
+use daybook_http_kit::answer::Recorded;
+use daybook_ledger::keys::time::rfc3339;
 
 /// An incident as it is after the command.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -112,7 +113,7 @@ impl IncidentAnswer {
         Self {
             detail,
             incident: IncidentView::new(&outcome.id, &outcome.aggregate),
-            updated_at: time(outcome.recorded_at),
+            updated_at: rfc3339(outcome.recorded_at),
             notes: None,
             recorded: Recorded::of(outcome),
         }

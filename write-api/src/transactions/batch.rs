@@ -25,10 +25,10 @@ use tracing::Instrument;
 use utoipa::ToSchema;
 
 use super::body::RecordBody;
-use crate::answer::ReceiptView;
 use crate::problems::refusal;
 use crate::splitter::{Item, MAX_ITEM_BYTES, Separation, Splitter};
 use crate::state::{TRIES, WriteState};
+use daybook_http_kit::answer::ReceiptView;
 
 /// Most characters of an id that is repeated in a refusal.
 const MAX_ID_CHARACTERS: usize = 200;

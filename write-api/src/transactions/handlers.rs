@@ -10,10 +10,10 @@ use daybook_http_kit::{Allowed, Body, CommandRequest, NoQuery, Permission, Probl
 use super::COLLECTION;
 use super::body::{CorrectBody, NoteBody, RecordBody, StatusBody};
 use super::view::TransactionAnswer;
-use crate::answer::respond;
 use crate::personal;
 use crate::problems::{invalid, refusal};
 use crate::state::{TRIES, WriteState};
+use daybook_http_kit::answer::respond;
 
 /// Record a transaction
 ///

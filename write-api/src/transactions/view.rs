@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::answer::Recorded;
+use daybook_http_kit::answer::Recorded;
 
 /// A transaction as it is after the command.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]

@@ -8,7 +8,6 @@ use daybook_ledger::sequencer::system_clock;
 use daybook_ledger::{Actor, Append, Draft, StreamKey};
 
 use super::*;
-use crate::runtime::hub::Hub;
 use crate::runtime::people::open_vault;
 use crate::runtime::store::Location;
 use crate::runtime::supervision::Supervision;
@@ -40,7 +39,7 @@ async fn common(folder: &Path, most: u32) -> Common {
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     Common {
-        hub: Hub::new(store).await.unwrap(),
+        store,
         can_append: true,
         read_tables: location.open_read_tables().await.unwrap(),
         vault: open_vault(&location, folder, None).await.unwrap(),

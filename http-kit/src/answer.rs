@@ -2,13 +2,15 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{LINK, LOCATION};
-use daybook_domain::Timestamp;
-use daybook_http_kit::idempotency::IDEMPOTENCY_REPLAYED;
-use daybook_http_kit::{API_PREFIX, if_match, with_position};
 use daybook_ledger::Receipt;
 use daybook_ledger::commands::Outcome;
+use daybook_ledger::keys::time::rfc3339;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::idempotency::IDEMPOTENCY_REPLAYED;
+use crate::position::with_position;
+use crate::{API_PREFIX, if_match};
 
 /// Proof that the command is in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -47,19 +49,14 @@ impl Recorded {
     pub fn of<A>(outcome: &Outcome<A>) -> Self {
         Self {
             version: outcome.version,
-            recorded_at: time(outcome.recorded_at),
+            recorded_at: rfc3339(outcome.recorded_at),
             receipt: ReceiptView::from(&outcome.receipt),
         }
     }
 }
 
-/// RFC 3339 text of microseconds since the epoch.
-pub fn time(micros: i64) -> String {
-    Timestamp::from_micros(micros).map(|time| time.to_string()).unwrap_or_default()
-}
-
 /// 201 with `Location` where something came to be, else 200; with `ETag`, `Daybook-Position`, `Link` to the proof of the
-/// receipt and, on a repeat, `Idempotency-Replayed`. `collection` is for example `/users`.
+/// receipt and, on a repeat, `Idempotency-Replayed`. `collection` is for example `/transactions`.
 pub fn respond<A>(outcome: &Outcome<A>, collection: &str, body: &impl Serialize) -> HttpResponse {
     let is_new = outcome.created && !outcome.unchanged;
     let mut answer = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
@@ -80,7 +77,7 @@ fn proof_link(receipt: &Receipt) -> String {
 }
 
 /// An id as one segment of a path: everything but unreserved characters percent-encoded (RFC 3986).
-fn path_segment(id: &str) -> String {
+pub fn path_segment(id: &str) -> String {
     let mut segment = String::with_capacity(id.len());
     for byte in id.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -90,4 +87,23 @@ fn path_segment(id: &str) -> String {
         }
     }
     segment
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_ledger::{Hash, LedgerId};
+
+    use super::*;
+
+    #[test]
+    fn receipt_leads_to_its_proof() {
+        let receipt = Receipt { ledger_id: LedgerId::main(), position: 42, hash: Hash([0; 32]) };
+        assert_eq!(proof_link(&receipt), r#"</v1/ledgers/main/proofs/42.tlog-proof>; rel="proof""#);
+    }
+
+    #[test]
+    fn ids_become_one_segment_each() {
+        assert_eq!(path_segment("a/b?c d%é"), "a%2Fb%3Fc%20d%25%C3%A9");
+        assert_eq!(path_segment("txn_1-2.3~4"), "txn_1-2.3~4");
+    }
 }
