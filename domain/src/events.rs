@@ -3,6 +3,8 @@
 //! Every reader of the ledger that wants to know what an entry means starts here. Unknown fields of a payload (the
 //! ledger's own `nonce`) are passed over; unknown events are an error that names them.
 
+mod approvals;
+mod exports;
 mod keeping;
 mod people;
 mod records;
@@ -11,14 +13,20 @@ use std::sync::LazyLock;
 
 use serde::de::DeserializeOwned;
 
+use self::approvals::APPROVALS;
+use self::exports::EXPORTS;
 use self::keeping::KEEPING;
 use self::people::PEOPLE;
 use self::records::RECORDS;
 use crate::access::{ACCESS_STREAM, AccessEvent};
 use crate::api_key::ApiKeyEvent;
+use crate::approval::ApprovalEvent;
+use crate::approval_policy::ApprovalPolicyEvent;
 use crate::custody::{LEDGER_KEYS_STREAM, LEDGER_STREAM, LedgerEvent, SigningKeyEvent};
+use crate::delegation::DelegationEvent;
 use crate::department::DepartmentEvent;
 use crate::erasure::ErasureEvent;
+use crate::export::ExportEvent;
 use crate::incident::IncidentEvent;
 use crate::legal_hold::LegalHoldEvent;
 use crate::organization::OrganizationEvent;
@@ -47,6 +55,10 @@ pub const STREAM_TYPES: &[&str] = &[
     ACCESS_STREAM,
     "legal_hold",
     "erasure",
+    "approval_policy",
+    "delegation",
+    "approval",
+    "export",
 ];
 
 /// Any event of this crate.
@@ -80,6 +92,14 @@ pub enum AnyEvent {
     LegalHold(LegalHoldEvent),
     /// Of the stream of an erasure.
     Erasure(ErasureEvent),
+    /// Of the stream of a policy for approvals.
+    ApprovalPolicy(ApprovalPolicyEvent),
+    /// Of the stream of a delegation.
+    Delegation(DelegationEvent),
+    /// Of the stream of a request for approval.
+    Approval(ApprovalEvent),
+    /// Of the stream of an export.
+    Export(ExportEvent),
 }
 
 impl AnyEvent {
@@ -100,6 +120,10 @@ impl AnyEvent {
             Self::Access(event) => event.name(),
             Self::LegalHold(event) => event.name(),
             Self::Erasure(event) => event.name(),
+            Self::ApprovalPolicy(event) => event.name(),
+            Self::Delegation(event) => event.name(),
+            Self::Approval(event) => event.name(),
+            Self::Export(event) => event.name(),
         }
     }
 }
@@ -190,6 +214,10 @@ pub fn decode(
         ACCESS_STREAM => decode_tagged(name, payload).map(AnyEvent::Access),
         "legal_hold" => decode_tagged(name, payload).map(AnyEvent::LegalHold),
         "erasure" => decode_tagged(name, payload).map(AnyEvent::Erasure),
+        "approval_policy" => decode_tagged(name, payload).map(AnyEvent::ApprovalPolicy),
+        "delegation" => decode_tagged(name, payload).map(AnyEvent::Delegation),
+        "approval" => decode_tagged(name, payload).map(AnyEvent::Approval),
+        "export" => decode_tagged(name, payload).map(AnyEvent::Export),
         // Out of reach: the catalogue has no events of other streams.
         _ => Err(DecodeError::UnknownStreamType { stream_type: stream_type.to_owned() }),
     }
@@ -208,7 +236,8 @@ pub fn catalogue() -> &'static [EventDescription] {
     &CATALOGUE
 }
 
-static CATALOGUE: LazyLock<Vec<EventDescription>> = LazyLock::new(|| [RECORDS, PEOPLE, KEEPING].concat());
+static CATALOGUE: LazyLock<Vec<EventDescription>> =
+    LazyLock::new(|| [RECORDS, PEOPLE, KEEPING, APPROVALS, EXPORTS].concat());
 
 macro_rules! describe {
     ($stream_type:literal, $event_type:literal, $meaning:literal, $example:literal) => {

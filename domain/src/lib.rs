@@ -2,10 +2,14 @@
 
 pub mod access;
 pub mod api_key;
+pub mod approval;
+pub mod approval_policy;
 pub mod custody;
+pub mod delegation;
 pub mod department;
 pub mod erasure;
 pub mod events;
+pub mod export;
 pub mod incident;
 pub mod legal_hold;
 pub mod meta;
@@ -30,15 +34,22 @@ mod vocabulary;
 
 pub use access::AccessEvent;
 pub use api_key::{ApiKey, ApiKeyCommand, ApiKeyError, ApiKeyEvent};
+pub use approval::{ActionType, Approval, ApprovalCommand, ApprovalError, ApprovalEvent, ApprovalStatus};
+pub use approval_policy::{ApprovalPolicy, ApprovalPolicyCommand, ApprovalPolicyError, ApprovalPolicyEvent};
 pub use custody::{LedgerEvent, SigningKeyEvent};
+pub use delegation::{Delegation, DelegationCommand, DelegationError, DelegationEvent};
 pub use department::{Department, DepartmentCommand, DepartmentError, DepartmentEvent};
 pub use erasure::{Erasure, ErasureCommand, ErasureError, ErasureEvent, ErasureStatus};
 pub use events::{AnyEvent, DecodeError, catalogue, decode};
+pub use export::{Export, ExportCommand, ExportError, ExportEvent};
 pub use incident::{Incident, IncidentCommand, IncidentError, IncidentEvent};
 pub use legal_hold::{LegalHold, LegalHoldCommand, LegalHoldError, LegalHoldEvent};
 pub use meta::Meta;
 pub use money::{Amount, Currency, Money, MoneyError};
-pub use names::{ApiKeyId, DepartmentId, ErasureId, HoldId, PermissionName, RoleName, SessionId, UserId};
+pub use names::{
+    ApiKeyId, ApprovalId, DelegationId, DepartmentId, DestinationName, ErasureId, ExportId, HoldId, Label,
+    PermissionName, RoleName, SessionId, UserId, Word,
+};
 pub use organization::{Organization, OrganizationCommand, OrganizationError, OrganizationEvent};
 pub use patch::Patch;
 pub use permission::{Permission, PermissionCommand, PermissionError, PermissionEvent};

@@ -1,13 +1,11 @@
 //! Ids and names of people and of what they may do. All of them are opaque or public words: none can hold an address.
 
-use std::fmt;
-
-use crate::text::InvalidField;
-
 /// Most characters after the prefix of an id.
 const MAX_ID_TAIL: usize = 64;
 /// Most characters of a role's name.
 const MAX_ROLE_NAME: usize = 63;
+/// Most characters of a word.
+const MAX_WORD: usize = 64;
 /// Most characters of a permission's name.
 const MAX_PERMISSION_NAME: usize = 100;
 
@@ -37,6 +35,15 @@ fn check_role_name(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+fn check_word(text: &str) -> Result<(), String> {
+    if text.len() > MAX_WORD || !is_word(text) {
+        return Err(format!(
+            "must be a lower-case letter and then letters, digits, _, . and -, at most {MAX_WORD} in all"
+        ));
+    }
+    Ok(())
+}
+
 fn check_permission_name(text: &str) -> Result<(), String> {
     let well_formed = match text.split_once(':') {
         Some((resource, action)) => is_word(resource) && is_word(action),
@@ -50,6 +57,7 @@ fn check_permission_name(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Defines a type of text that is checked when it is made and again when it is read.
 macro_rules! name_type {
     ($(#[$documentation:meta])* $name:ident, $check:expr) => {
         $(#[$documentation])*
@@ -59,14 +67,20 @@ macro_rules! name_type {
 
         impl $name {
             /// Checks the text that came at `pointer`.
-            pub fn parse(pointer: &str, text: impl Into<String>) -> Result<Self, InvalidField> {
+            pub fn parse(
+                pointer: &str,
+                text: impl Into<String>,
+            ) -> Result<Self, $crate::text::InvalidField> {
                 let text = text.into();
-                $check(&text).map_err(|detail| InvalidField::new(pointer, detail))?;
+                $check(&text).map_err(|detail: String| $crate::text::InvalidField::new(pointer, detail))?;
                 Ok(Self(text))
             }
 
             /// As [`Self::parse`], for a field that may be absent.
-            pub fn parse_optional(pointer: &str, text: Option<impl Into<String>>) -> Result<Option<Self>, InvalidField> {
+            pub fn parse_optional(
+                pointer: &str,
+                text: Option<impl Into<String>>,
+            ) -> Result<Option<Self>, $crate::text::InvalidField> {
                 text.map(|text| Self::parse(pointer, text)).transpose()
             }
 
@@ -76,8 +90,8 @@ macro_rules! name_type {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.write_str(&self.0)
             }
         }
@@ -95,22 +109,24 @@ macro_rules! name_type {
         }
 
         impl TryFrom<String> for $name {
-            type Error = InvalidField;
+            type Error = $crate::text::InvalidField;
 
-            fn try_from(text: String) -> Result<Self, InvalidField> {
+            fn try_from(text: String) -> Result<Self, $crate::text::InvalidField> {
                 Self::parse("", text)
             }
         }
 
         impl std::str::FromStr for $name {
-            type Err = InvalidField;
+            type Err = $crate::text::InvalidField;
 
-            fn from_str(text: &str) -> Result<Self, InvalidField> {
+            fn from_str(text: &str) -> Result<Self, $crate::text::InvalidField> {
                 Self::parse("", text)
             }
         }
     };
 }
+
+pub(crate) use name_type;
 
 name_type!(
     /// The id of a person's account and of its stream: `usr_…`.
@@ -141,6 +157,41 @@ name_type!(
     /// The id of an erasure and of its stream: `era_…`.
     ErasureId,
     |text: &str| check_id("era_", text)
+);
+name_type!(
+    /// The id of a request for approval and of its stream: `apr_…`.
+    ApprovalId,
+    |text: &str| check_id("apr_", text)
+);
+name_type!(
+    /// The id of a delegation and of its stream: `dlg_…`.
+    DelegationId,
+    |text: &str| check_id("dlg_", text)
+);
+name_type!(
+    /// The id of an export and of its stream: `exp_…`.
+    ExportId,
+    |text: &str| check_id("exp_", text)
+);
+name_type!(
+    /// The id of one delivery of an export, and what a receiver knows its repetition by: `dlv_…`.
+    DeliveryId,
+    |text: &str| check_id("dlv_", text)
+);
+name_type!(
+    /// The name of a place to which exports are delivered, as it is configured: `[a-z][a-z0-9_.-]{0,62}`.
+    DestinationName,
+    check_role_name
+);
+name_type!(
+    /// One lower-case word, `[a-z][a-z0-9_.-]{0,63}`: what sort of thing a request is about.
+    Word,
+    check_word
+);
+name_type!(
+    /// A mark on a thing that policies look at, `production`: `[a-z][a-z0-9_.-]{0,63}`.
+    Label,
+    check_word
 );
 name_type!(
     /// The name of a role and the id of its stream: `[a-z][a-z0-9_.-]{0,62}`.

@@ -100,8 +100,12 @@ mod tests {
 
     use super::*;
     use crate::api_key::ApiKeyError;
+    use crate::approval::ApprovalError;
+    use crate::approval_policy::ApprovalPolicyError;
+    use crate::delegation::DelegationError;
     use crate::department::DepartmentError;
     use crate::erasure::ErasureError;
+    use crate::export::ExportError;
     use crate::legal_hold::LegalHoldError;
     use crate::organization::OrganizationError;
     use crate::permission::PermissionError;
@@ -130,5 +134,9 @@ mod tests {
         check::<ApiKeyError>("api_key", &mut seen);
         check::<LegalHoldError>("legal_hold", &mut seen);
         check::<ErasureError>("erasure", &mut seen);
+        check::<ApprovalPolicyError>("approval_policy", &mut seen);
+        check::<DelegationError>("delegation", &mut seen);
+        check::<ApprovalError>("approval", &mut seen);
+        check::<ExportError>("export", &mut seen);
     }
 }

@@ -38,6 +38,12 @@ impl Timestamp {
         (EARLIEST_MICROS..=LATEST_MICROS).contains(&micros).then_some(Self(micros))
     }
 
+    /// So many seconds later; the last moment there is, where that would be beyond it.
+    pub fn plus_seconds(self, seconds: u64) -> Self {
+        let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(MICROS_PER_SECOND);
+        Self(self.0.saturating_add(micros).min(LATEST_MICROS))
+    }
+
     /// Microseconds since the epoch; negative before 1970.
     pub fn micros(self) -> i64 {
         self.0

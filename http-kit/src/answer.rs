@@ -72,7 +72,7 @@ pub fn respond<A>(outcome: &Outcome<A>, collection: &str, body: &impl Serialize)
 }
 
 /// Where the receipt's entry is proved, once a checkpoint covers it (RFC 8288).
-fn proof_link(receipt: &Receipt) -> String {
+pub fn proof_link(receipt: &Receipt) -> String {
     format!("<{API_PREFIX}/ledgers/{}/proofs/{}.tlog-proof>; rel=\"proof\"", receipt.ledger_id, receipt.position)
 }
 

@@ -163,6 +163,26 @@ permissions! {
     ErasureApprove = "erasure:approve", [A, C];
     /// See e-mail addresses of others.
     UserReadContact = "user:read_contact", [A, C, U];
+    /// See requests for approval, their votes and their history.
+    ApprovalRead = "approval:read", [A, C, N, U];
+    /// Ask for an approval.
+    ApprovalRequest = "approval:request", [A, C, N];
+    /// Vote on requests of others, where the policy names the voter. Holding it decides nothing by itself.
+    ApprovalDecide = "approval:decide", [A, C, N];
+    /// Act before the votes are in, where the policy allows it; what was done is reviewed afterwards.
+    ApprovalBreakGlass = "approval:break_glass", [A];
+    /// See who has to agree to what.
+    ApprovalPolicyRead = "approval_policy:read", [A, C, N, U];
+    /// Ask for a change of who has to agree to what.
+    ApprovalPolicyManage = "approval_policy:manage", [A];
+    /// Give and end delegations of others. One's own need no permission.
+    DelegationManage = "delegation:manage", [A];
+    /// See exports and fetch their files.
+    ExportRead = "export:read", [A, C, U];
+    /// Ask for an export. What is in it takes the permission to read that.
+    ExportRequest = "export:request", [A, C, N, U];
+    /// Cancel, deliver again and verify exports.
+    ExportManage = "export:manage", [A, C];
 }
 
 /// The names of the permissions that `role` holds.
@@ -197,6 +217,7 @@ mod tests {
     fn permission_knows_its_place() {
         assert_eq!(MATRIX.get(UserCreate::INDEX).map(|row| row.name), Some(UserCreate::NAME));
         assert_eq!(MATRIX.get(UserReadContact::INDEX).map(|row| row.name), Some(UserReadContact::NAME));
+        assert_eq!(MATRIX.get(ExportManage::INDEX).map(|row| row.name), Some(ExportManage::NAME));
     }
 
     #[test]

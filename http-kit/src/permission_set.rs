@@ -11,8 +11,9 @@ const _: () = assert!(MATRIX.len() <= CAPACITY, "PermissionSet has too few bits 
 
 /// Verbs of the scope `read`.
 const READING_VERBS: [&str; 4] = ["read", "list", "verify", "metrics_read"];
-/// What the scope `write` adds to `read`: work on records. It administers nothing and decides nothing.
-const WORKING: [&str; 8] = [
+/// What the scope `write` adds to `read`: work on records, and to ask for what others decide. It administers nothing and
+/// decides nothing.
+const WORKING: [&str; 10] = [
     "transaction:create",
     "transaction:update",
     "incident:write",
@@ -21,6 +22,8 @@ const WORKING: [&str; 8] = [
     "agent:triage",
     "model:drift_check",
     "explain:batch",
+    "approval:request",
+    "export:request",
 ];
 
 /// A set of permissions. Copying it is copying sixteen bytes.

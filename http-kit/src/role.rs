@@ -24,7 +24,7 @@ pub enum Role {
     Analyst,
     /// Looks on.
     Viewer,
-    /// Reads everything, writes nothing.
+    /// Reads everything and may ask for exports of it; changes no record.
     Auditor,
 }
 
@@ -104,7 +104,7 @@ pub static BUILT_IN_ROLES: [BuiltInRole; 6] = [
     row(Role::Compliance, "Compliance officer", "Resolves, exports, holds and decides.", &["analyst"]),
     row(Role::Analyst, "Analyst", "Reads and works on incidents.", &["viewer"]),
     row(Role::Viewer, "Viewer", "Looks on.", &[]),
-    row(Role::Auditor, "Auditor", "Reads everything including proofs, for a limited time; writes nothing.", &[]),
+    row(Role::Auditor, "Auditor", "Reads everything including proofs, for a limited time; may ask for exports of it and changes nothing.", &[]),
 ];
 
 #[cfg(test)]
@@ -135,8 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn auditor_holds_whatever_reads_and_nothing_else() {
+    fn auditor_holds_whatever_reads_and_may_ask_for_an_export_of_it() {
         let reads = |name: &str| {
+            if name == "export:request" {
+                return true;
+            }
             let verb = name.split_once(':').unwrap().1;
             matches!(verb, "read" | "list" | "verify" | "metrics_read" | "read_contact" | "export")
         };

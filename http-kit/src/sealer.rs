@@ -9,6 +9,8 @@ use crate::problem::Problem;
 pub const INCIDENT_COMMENT: &str = "incident.comment";
 /// Where a note on a transaction stands.
 pub const TRANSACTION_NOTE: &str = "transaction.note";
+/// Where a comment on a request for approval stands.
+pub const APPROVAL_COMMENT: &str = "approval.comment";
 /// What is shown in place of a sealed text that cannot be opened here.
 pub const UNREADABLE: &str = "unreadable";
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{ErasureId, HoldId};
+use crate::names::{ApprovalId, ErasureId, HoldId};
 use crate::stream::events;
 use crate::text::{ActorId, Reason, SubjectId};
 use crate::time::Timestamp;
@@ -39,11 +39,14 @@ pub struct Requested {
 /// Payload of `erasure.approved`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approved {
-    /// Who agreed.
+    /// Who agreed: whose vote was the last that it needed.
     pub approved_by: ActorId,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// The approval that was used up for it. Erasures that are older than approvals have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_id: Option<ApprovalId>,
 }
 
 /// Payload of `erasure.rejected`.

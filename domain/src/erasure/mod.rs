@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use event::{Approved, ErasureEvent, Performed, Refused, Rejected, Requested};
 
-use crate::names::HoldId;
+use crate::names::{ApprovalId, HoldId};
 use crate::refusal::refusals;
 use crate::stream::aggregate;
 use crate::text::{ActorId, Reason, SubjectId};
@@ -42,12 +42,14 @@ vocabulary! {
 pub enum ErasureCommand {
     /// Ask for it: the event as it is to be.
     Request(Box<Requested>),
-    /// Agree. Not by whoever asked.
+    /// Record that it was agreed to. Not by whoever asked.
     Approve {
-        /// Who agrees.
+        /// Who agreed: whose vote was the last that it needed.
         by: ActorId,
         /// Why.
         reason: Option<Reason>,
+        /// The approval that was used up for it.
+        approval_id: ApprovalId,
     },
     /// Do not agree. Not by whoever asked, either: a request is decided by somebody else or stays open.
     Reject {
@@ -114,12 +116,13 @@ struct Standing {
     request: Requested,
     status: ErasureStatus,
     approved_by: Option<ActorId>,
+    approval_id: Option<ApprovalId>,
     last_refusal: Option<Refused>,
 }
 
 impl Erasure {
     /// Version of the fold. A stored state of another version is not to be used.
-    pub const REDUCER_VERSION: u32 = 1;
+    pub const REDUCER_VERSION: u32 = 2;
     /// Reasons may name people.
     pub const HOLDS_PERSONAL_DATA: bool = true;
 
@@ -148,6 +151,11 @@ impl Erasure {
         self.requested.as_ref().and_then(|standing| standing.approved_by.as_ref())
     }
 
+    /// The approval that was used up for it, where there was one.
+    pub fn approval_id(&self) -> Option<&ApprovalId> {
+        self.requested.as_ref().and_then(|standing| standing.approval_id.as_ref())
+    }
+
     /// What last stood in the way.
     pub fn last_refusal(&self) -> Option<&Refused> {
         self.requested.as_ref().and_then(|standing| standing.last_refusal.as_ref())
@@ -162,9 +170,10 @@ impl Erasure {
                 let fields = differing_fields(&standing.request, &request);
                 if fields.is_empty() { Ok(Vec::new()) } else { Err(ErasureError::Exists { fields }) }
             }
-            (Some(standing), ErasureCommand::Approve { by, reason }) => {
+            (Some(standing), ErasureCommand::Approve { by, reason, approval_id }) => {
                 standing.must_be_open_to(&by)?;
-                Ok(vec![ErasureEvent::Approved(Approved { approved_by: by, reason })])
+                let approval_id = Some(approval_id);
+                Ok(vec![ErasureEvent::Approved(Approved { approved_by: by, reason, approval_id })])
             }
             (Some(standing), ErasureCommand::Reject { by, reason }) => {
                 standing.must_be_open_to(&by)?;
@@ -184,11 +193,13 @@ impl Erasure {
         match (&mut self.requested, event) {
             (None, ErasureEvent::Requested(request)) => {
                 let status = ErasureStatus::Requested;
-                self.requested = Some(Standing { request, status, approved_by: None, last_refusal: None });
+                self.requested =
+                    Some(Standing { request, status, approved_by: None, approval_id: None, last_refusal: None });
             }
             (Some(standing), ErasureEvent::Approved(event)) => {
                 standing.status = ErasureStatus::Approved;
                 standing.approved_by = Some(event.approved_by);
+                standing.approval_id = event.approval_id;
             }
             (Some(standing), ErasureEvent::Rejected(_)) => standing.status = ErasureStatus::Rejected,
             (Some(standing), ErasureEvent::Refused(event)) => {

@@ -4,7 +4,7 @@
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
 
 use super::*;
-use crate::names::ErasureId;
+use crate::names::{ApprovalId, ErasureId};
 use crate::testing::{actor, assert_state_survives_storing, days_ahead, fold, now, reason, subject};
 
 fn request() -> Requested {
@@ -20,8 +20,12 @@ fn requested() -> ErasureEvent {
     ErasureEvent::Requested(request())
 }
 
+fn approval() -> ApprovalId {
+    ApprovalId::parse("", "apr_1").unwrap()
+}
+
 fn approved() -> ErasureEvent {
-    ErasureEvent::Approved(Approved { approved_by: actor("usr_agrees"), reason: None })
+    ErasureEvent::Approved(Approved { approved_by: actor("usr_agrees"), reason: None, approval_id: Some(approval()) })
 }
 
 fn rejected() -> ErasureEvent {
@@ -41,7 +45,7 @@ fn performed() -> ErasureEvent {
 }
 
 fn approve(by: &str) -> ErasureCommand {
-    ErasureCommand::Approve { by: actor(by), reason: None }
+    ErasureCommand::Approve { by: actor(by), reason: None, approval_id: approval() }
 }
 
 fn reject(by: &str) -> ErasureCommand {
@@ -117,6 +121,14 @@ fn an_approved_erasure_is_performed_once() {
 }
 
 #[test]
+fn what_was_approved_before_there_were_approvals_is_performed_as_well() {
+    let older: ErasureEvent =
+        serde_json::from_str(r#"{"event_type":"erasure.approved","payload":{"approved_by":"usr_agrees"}}"#).unwrap();
+    assert_eq!(fold::<Erasure>(vec![requested(), older.clone()]).approval_id(), None);
+    given(vec![requested(), older]).when(record_performed()).then_expect_events(vec![performed()]);
+}
+
+#[test]
 fn a_hold_stands_in_the_way_until_it_does_not() {
     let before = vec![requested(), approved()];
     given(before.clone()).when(record_refusal("hld_1")).then_expect_events(vec![refused("hld_1")]);
@@ -127,6 +139,7 @@ fn a_hold_stands_in_the_way_until_it_does_not() {
     let erasure: Erasure = fold(held);
     assert_eq!(erasure.last_refusal().unwrap().holds, [HoldId::parse("", "hld_1").unwrap()]);
     assert_eq!(erasure.approved_by(), Some(&actor("usr_agrees")));
+    assert_eq!(erasure.approval_id(), Some(&approval()));
     assert_eq!(erasure.subject(), Some(&subject("usr_1")));
     assert_state_survives_storing(&erasure);
     for count in [0, MAX_HOLDS_NAMED + 1] {

@@ -60,8 +60,8 @@ pub(super) const KEEPING: &[EventDescription] = &[
     describe!(
         "erasure",
         "erasure.approved",
-        "Somebody else agreed to an erasure.",
-        r#"{"approved_by":"usr_c7d8e9f00112233445566778","reason":"Nothing obliges us to keep it"}"#
+        "An erasure was approved: the approval was used up for it, and it can be performed.",
+        r#"{"approved_by":"usr_c7d8e9f00112233445566778","reason":"Nothing obliges us to keep it","approval_id":"apr_1"}"#
     ),
     describe!(
         "erasure",

@@ -139,6 +139,12 @@ pub(super) const PEOPLE: &[EventDescription] = &[
     ),
     describe!(
         "user",
+        "user.same_person_declared",
+        "An account was found to be the same person's as another one; they count as one person for ever.",
+        r#"{"person":"usr_0b1c2d3e4f5061728394a5b6","by":"usr_c7d8e9f00112233445566778","reason":"Two contracts, one person"}"#
+    ),
+    describe!(
+        "user",
         "user.erased",
         "The key of what is known about a person is destroyed; the account is for nobody.",
         r#"{"erasure_id":"era_1"}"#

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    ApiKey, Department, Erasure, Incident, LegalHold, Organization, Permission, Role, Session, Transaction, User,
+    ApiKey, Approval, ApprovalPolicy, Delegation, Department, Erasure, Export, Incident, LegalHold, Organization,
+    Permission, Role, Session, Transaction, User,
 };
 
 fn payload_of(event: &AnyEvent) -> Value {
@@ -27,6 +28,10 @@ fn payload_of(event: &AnyEvent) -> Value {
         AnyEvent::Access(event) => serde_json::to_value(event),
         AnyEvent::LegalHold(event) => serde_json::to_value(event),
         AnyEvent::Erasure(event) => serde_json::to_value(event),
+        AnyEvent::ApprovalPolicy(event) => serde_json::to_value(event),
+        AnyEvent::Delegation(event) => serde_json::to_value(event),
+        AnyEvent::Approval(event) => serde_json::to_value(event),
+        AnyEvent::Export(event) => serde_json::to_value(event),
     };
     let tagged = tagged.unwrap();
     assert_eq!(tagged["event_type"], event.name());
@@ -83,6 +88,10 @@ fn the_catalogue_lists_every_event_and_no_other() {
         names_known_to_serde::<AccessEvent>(),
         names_known_to_serde::<LegalHoldEvent>(),
         names_known_to_serde::<ErasureEvent>(),
+        names_known_to_serde::<ApprovalPolicyEvent>(),
+        names_known_to_serde::<DelegationEvent>(),
+        names_known_to_serde::<ApprovalEvent>(),
+        names_known_to_serde::<ExportEvent>(),
     ]
     .into_iter()
     .flatten()
@@ -111,6 +120,10 @@ fn every_event_belongs_to_the_stream_that_its_name_begins_with() {
             ACCESS_STREAM,
             LegalHold::TYPE,
             Erasure::TYPE,
+            ApprovalPolicy::TYPE,
+            Delegation::TYPE,
+            Approval::TYPE,
+            Export::TYPE,
         ]
     );
     for description in catalogue() {
@@ -141,6 +154,10 @@ fn the_events_say_their_name_and_version() {
             AnyEvent::Access(event) => (event.event_type(), event.event_version()),
             AnyEvent::LegalHold(event) => (event.event_type(), event.event_version()),
             AnyEvent::Erasure(event) => (event.event_type(), event.event_version()),
+            AnyEvent::ApprovalPolicy(event) => (event.event_type(), event.event_version()),
+            AnyEvent::Delegation(event) => (event.event_type(), event.event_version()),
+            AnyEvent::Approval(event) => (event.event_type(), event.event_version()),
+            AnyEvent::Export(event) => (event.event_type(), event.event_version()),
         };
         assert_eq!((name.as_str(), version.as_str()), (description.event_type, "1"));
     }
@@ -160,8 +177,8 @@ fn the_nonce_of_the_ledger_and_unknown_fields_are_passed_over() {
 #[test]
 fn unknown_things_are_named() {
     assert_eq!(
-        decode("approval", "approval.requested", 1, "{}"),
-        Err(DecodeError::UnknownStreamType { stream_type: "approval".to_owned() })
+        decode("finding", "finding.made", 1, "{}"),
+        Err(DecodeError::UnknownStreamType { stream_type: "finding".to_owned() })
     );
     assert!(matches!(decode("transaction", "incident.closed", 1, "{}"), Err(DecodeError::UnknownEvent { .. })));
     assert!(matches!(decode("incident", "incident.vanished", 1, "{}"), Err(DecodeError::UnknownEvent { .. })));
@@ -216,4 +233,17 @@ fn comments_and_notes_in_clear_stay_readable() {
 fn a_name_in_clear_is_no_payload_of_an_account() {
     let payload = r#"{"email":"ada@example.com","full_name":"Ada Lovelace","origin":"registration"}"#;
     assert!(matches!(decode("user", "user.registered", 1, payload), Err(DecodeError::Malformed { .. })));
+}
+
+#[test]
+fn the_digests_of_the_examples_are_those_of_their_actions() {
+    for description in catalogue() {
+        let AnyEvent::Approval(event) = decode_example(description) else { continue };
+        let (action, digest) = match event {
+            ApprovalEvent::Requested(event) => (event.action, event.digest),
+            ApprovalEvent::Revised(event) => (event.action, event.digest),
+            _ => continue,
+        };
+        assert_eq!(action.digest(), digest, "{}", description.event_type);
+    }
 }

@@ -19,6 +19,9 @@ fn an_id_has_its_prefix_and_is_opaque() {
         (SessionId::parse("", "ses_1").map(String::from), "ses_1"),
         (HoldId::parse("", "hld_1").map(String::from), "hld_1"),
         (ErasureId::parse("", "era_1").map(String::from), "era_1"),
+        (ApprovalId::parse("", "apr_1").map(String::from), "apr_1"),
+        (DelegationId::parse("", "dlg_1").map(String::from), "dlg_1"),
+        (ExportId::parse("", "exp_1").map(String::from), "exp_1"),
     ] {
         assert_eq!(parsed.unwrap(), text);
     }
@@ -70,4 +73,18 @@ fn names_are_checked_when_they_are_read_back() {
     assert!(serde_json::from_str::<UserId>(r#""ada@example.com""#).is_err());
     assert_eq!("dep_1".parse::<DepartmentId>().unwrap().as_ref(), "dep_1");
     assert_eq!(DepartmentId::parse_optional("", None::<String>).unwrap(), None);
+}
+
+#[test]
+fn words_labels_and_destinations_are_lower_case_and_short() {
+    let longest = format!("a{}", "b".repeat(63));
+    for text in ["a", "transaction_export", "eu-west.1", longest.as_str()] {
+        assert_eq!(Word::parse("", text).unwrap().as_str(), text);
+        assert_eq!(Label::parse("", text).unwrap().as_str(), text);
+    }
+    assert_eq!(DestinationName::parse("", "archive").unwrap().as_str(), "archive");
+    for text in ["", "1a", "Archive", "a b", "a/b", "../a", &"a".repeat(65)] {
+        assert!(Word::parse("", text).is_err() && Label::parse("", text).is_err(), "{text}");
+        assert!(DestinationName::parse("", text).is_err(), "{text}");
+    }
 }

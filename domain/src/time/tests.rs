@@ -101,3 +101,13 @@ proptest! {
         let _ = Timestamp::parse("", &text);
     }
 }
+
+#[test]
+fn seconds_are_added_up_to_the_last_moment_there_is() {
+    let time = |text| Timestamp::parse("", text).unwrap();
+    let last = time("9999-12-31T23:59:59.999999Z");
+    assert_eq!(time("2026-11-21T10:00:00.5Z").plus_seconds(86_400), time("2026-11-22T10:00:00.5Z"));
+    assert_eq!(time("2026-11-21T10:00:00Z").plus_seconds(0), time("2026-11-21T10:00:00Z"));
+    assert_eq!(time("9999-12-31T23:59:59Z").plus_seconds(1), last);
+    assert_eq!(time("2026-11-21T10:00:00Z").plus_seconds(u64::MAX), last);
+}

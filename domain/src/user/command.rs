@@ -77,6 +77,15 @@ pub enum UserCommand {
         /// The provider, as it is configured here.
         provider: ShortName,
     },
+    /// Record that another account is the same person's. It stays: what was decided since was decided on it.
+    DeclareSamePerson {
+        /// The id of the account that stands for the person.
+        person: ActorId,
+        /// Who says so.
+        by: ActorId,
+        /// How that is known.
+        reason: Reason,
+    },
     /// Record that the key of the person's data is destroyed.
     Erase {
         /// The erasure that was approved.

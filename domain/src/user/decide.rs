@@ -4,8 +4,8 @@ use super::command::{GrantRole, Invite, Register, UserCommand, UserStatus};
 use super::error::UserError;
 use super::event::{
     Deactivated, Erased, IdentityLinked, Invited, Origin, PasswordChanged, PasswordResetRequested, ProfileChanged,
-    Reactivated, Registered, RoleGranted, RoleRevoked, SecondFactorEnabled, SecondFactorKind, SecondFactorRemoved,
-    SecondFactorRemovedBy, UserEvent,
+    Reactivated, Registered, RoleGranted, RoleRevoked, SamePersonDeclared, SecondFactorEnabled, SecondFactorKind,
+    SecondFactorRemoved, SecondFactorRemovedBy, UserEvent,
 };
 use super::{MAX_AUDITOR_DAYS, MAX_GRANTS, MAX_LINKED_IDENTITIES, MAX_SECOND_FACTORS, User};
 use crate::names::{DepartmentId, ErasureId, RoleName};
@@ -39,6 +39,7 @@ impl User {
             UserCommand::EnableSecondFactor(factor) => self.enable_second_factor(*factor),
             UserCommand::RemoveSecondFactor { factor_id, by } => self.remove_second_factor(factor_id, by),
             UserCommand::LinkIdentity { provider } => self.link_identity(provider),
+            UserCommand::DeclareSamePerson { person, by, reason } => self.declare_same_person(person, by, reason),
             UserCommand::Erase { erasure_id } => self.erase_as(erasure_id),
         }
     }
@@ -216,6 +217,18 @@ impl User {
             return Err(UserError::TooManyLinkedIdentities);
         }
         Ok(vec![UserEvent::IdentityLinked(IdentityLinked { provider })])
+    }
+
+    fn declare_same_person(&self, person: ActorId, by: ActorId, reason: Reason) -> Decision {
+        self.must_be_registered()?;
+        if self.subject.as_deref() == Some(person.as_str()) {
+            return Err(UserError::SamePersonAsItself);
+        }
+        match &self.same_person {
+            None => Ok(vec![UserEvent::SamePersonDeclared(SamePersonDeclared { person, by, reason })]),
+            Some(declared) if *declared == person => Ok(Vec::new()),
+            Some(declared) => Err(UserError::SamePersonDeclared { person: declared.clone() }),
+        }
     }
 
     fn erase_as(&self, erasure_id: ErasureId) -> Decision {

@@ -2,7 +2,7 @@
 
 use crate::names::{DepartmentId, RoleName};
 use crate::refusal::refusals;
-use crate::text::StreamId;
+use crate::text::{ActorId, StreamId};
 
 refusals! {
     /// A refusal. Nothing was recorded.
@@ -78,6 +78,15 @@ refusals! {
         /// There is such a second factor already: this one, or another of which there is only one.
         #[error("the user already has this second factor")]
         SecondFactorExists = "user.second_factor_exists", Rule;
+        /// An account is its own person's anyhow.
+        #[error("an account is declared to be the person of another account, not of itself")]
+        SamePersonAsItself = "user.same_person_as_itself", Rule, "/person";
+        /// It was declared to be somebody else's, and that stays.
+        #[error("the user was declared to be the same person as {person}")]
+        SamePersonDeclared {
+            /// Whose.
+            person: ActorId,
+        } = "user.same_person_declared", Rule, "/person";
         /// There is no such second factor.
         #[error("the user has no second factor {factor_id}")]
         SecondFactorNotFound {

@@ -6,7 +6,7 @@ use crate::names::{DepartmentId, ErasureId, RoleName};
 use crate::patch::Patch;
 use crate::personal::Personal;
 use crate::stream::events;
-use crate::text::{Reason, ShortName, StreamId};
+use crate::text::{ActorId, Reason, ShortName, StreamId};
 use crate::time::Timestamp;
 use crate::vocabulary::vocabulary;
 
@@ -83,6 +83,8 @@ events! {
         SecondFactorRemoved(SecondFactorRemoved) = "user.second_factor_removed",
         /// A provider of identities vouches for the person from now on.
         IdentityLinked(IdentityLinked) = "user.identity_linked",
+        /// The account was found to be another account's person's.
+        SamePersonDeclared(SamePersonDeclared) = "user.same_person_declared",
         /// The key of what is known about the person is destroyed; the account is for nobody.
         Erased(Erased) = "user.erased",
     }
@@ -243,6 +245,17 @@ pub struct SecondFactorRemoved {
 pub struct IdentityLinked {
     /// The provider, as it is configured here. What the person is called there is not said.
     pub provider: ShortName,
+}
+
+/// Payload of `user.same_person_declared`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SamePersonDeclared {
+    /// The id of the account that stands for the person.
+    pub person: ActorId,
+    /// Who said so.
+    pub by: ActorId,
+    /// How that is known.
+    pub reason: Reason,
 }
 
 /// Payload of `user.erased`.

@@ -16,13 +16,13 @@ pub use command::{GrantRole, Invite, Register, SecondFactor, UserCommand, UserSt
 pub use error::UserError;
 pub use event::{
     Deactivated, Erased, IdentityLinked, Invited, Origin, PasswordChanged, PasswordChangedBy, PasswordResetRequested,
-    ProfileChanged, Reactivated, Registered, RoleGranted, RoleRevoked, SecondFactorEnabled, SecondFactorKind,
-    SecondFactorRemoved, SecondFactorRemovedBy, UserEvent,
+    ProfileChanged, Reactivated, Registered, RoleGranted, RoleRevoked, SamePersonDeclared, SecondFactorEnabled,
+    SecondFactorKind, SecondFactorRemoved, SecondFactorRemovedBy, UserEvent,
 };
 
 use crate::names::{DepartmentId, ErasureId, RoleName};
 use crate::stream::aggregate;
-use crate::text::ShortName;
+use crate::text::{ActorId, ShortName};
 use crate::time::Timestamp;
 
 /// Most days ahead that an auditor's role may end: a year and the day that leap years have more.
@@ -69,11 +69,12 @@ pub struct User {
     grants: Vec<Grant>,
     second_factors: Vec<SecondFactor>,
     linked_identities: BTreeSet<ShortName>,
+    same_person: Option<ActorId>,
 }
 
 impl User {
     /// Version of the fold. A stored state of another version is not to be used.
-    pub const REDUCER_VERSION: u32 = 1;
+    pub const REDUCER_VERSION: u32 = 2;
     /// Names and addresses, sealed; reasons, in clear.
     pub const HOLDS_PERSONAL_DATA: bool = true;
 
@@ -117,6 +118,11 @@ impl User {
         &self.linked_identities
     }
 
+    /// The account that stands for the person, where this one was found to be another one's person's.
+    pub fn same_person(&self) -> Option<&ActorId> {
+        self.same_person.as_ref()
+    }
+
     /// Follows what happened. An event that cannot belong here (a role without an account) leaves the state alone.
     fn fold(&mut self, event: UserEvent) {
         match event {
@@ -150,6 +156,9 @@ impl User {
             UserEvent::IdentityLinked(event) => {
                 self.linked_identities.insert(event.provider);
             }
+            UserEvent::SamePersonDeclared(event) => {
+                self.same_person.get_or_insert(event.person);
+            }
             UserEvent::Erased(event) => self.erase(event.erasure_id),
             UserEvent::Invited(_)
             | UserEvent::Registered(_)
@@ -159,10 +168,10 @@ impl User {
         }
     }
 
-    /// Nothing stays but that there was somebody.
+    /// Nothing stays but that there was somebody, and whose account it was: votes that were cast stay that person's.
     fn erase(&mut self, erasure_id: ErasureId) {
-        let subject = self.subject.take();
-        *self = Self { subject, erased: Some(erasure_id), ..Self::default() };
+        let (subject, same_person) = (self.subject.take(), self.same_person.take());
+        *self = Self { subject, same_person, erased: Some(erasure_id), ..Self::default() };
     }
 }
 

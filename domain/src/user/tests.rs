@@ -108,6 +108,10 @@ fn new_name() -> ProfileChanged {
     ProfileChanged { full_name: Some(sealed(ID)), ..ProfileChanged::default() }
 }
 
+fn same_person(person: &str) -> UserCommand {
+    UserCommand::DeclareSamePerson { person: actor(person), by: actor("usr_2"), reason: reason("Two contracts") }
+}
+
 /// One of every command that is given to an account.
 fn every_command() -> Vec<UserCommand> {
     vec![
@@ -124,6 +128,7 @@ fn every_command() -> Vec<UserCommand> {
         enable(factor(SecondFactorKind::Totp, "fac_1")),
         remove(stream("fac_1")),
         UserCommand::LinkIdentity { provider: short("corporate") },
+        same_person("usr_9"),
         UserCommand::Erase { erasure_id: ErasureId::parse("", "era_2").unwrap() },
     ]
 }
@@ -276,6 +281,29 @@ fn second_factors_and_identities_are_bounded() {
     given(active().into_iter().chain(identities).collect())
         .when(link("one-more"))
         .then_expect_error(UserError::TooManyLinkedIdentities);
+}
+
+#[test]
+fn an_account_is_declared_to_be_the_same_person_once_and_for_all() {
+    let declared = UserEvent::SamePersonDeclared(SamePersonDeclared {
+        person: actor("usr_9"),
+        by: actor("usr_2"),
+        reason: reason("Two contracts"),
+    });
+    given(active()).when(same_person("usr_9")).then_expect_events(vec![declared.clone()]);
+    given(active()).when(same_person(ID)).then_expect_error(UserError::SamePersonAsItself);
+    given(invited()).when(same_person("usr_9")).then_expect_error(UserError::NotRegistered);
+    let after = then(active(), declared);
+    given(after.clone()).when(same_person("usr_9")).then_expect_events(vec![]);
+    given(after.clone())
+        .when(same_person("usr_8"))
+        .then_expect_error(UserError::SamePersonDeclared { person: actor("usr_9") });
+    // Neither being kept out nor an erasure makes it somebody else's.
+    for end in [deactivated(), erased()] {
+        let user: User = fold(then(after.clone(), end));
+        assert_eq!(user.same_person(), Some(&actor("usr_9")));
+        assert_state_survives_storing(&user);
+    }
 }
 
 #[test]

@@ -1,14 +1,19 @@
-//! Who is who in an organisation, and what they may do: a fold of its identity streams, held in memory.
+//! Who is who in an organisation, what they may do, and what of it waits for approval: a fold of its identity streams and of
+//! those of approvals, held in memory.
 //!
 //! Every process that answers requests has one a ledger. It follows the ledger like a projector, within a second of the
 //! newest entry, and answers without asking a store. What it holds are facts; credentials are the vault's. Names and
 //! addresses stay sealed in it.
 
 mod access;
+mod approval_records;
+mod approving;
 mod departments;
 mod fold;
 mod follower;
+mod persons;
 mod records;
+mod settling;
 mod snapshot;
 mod state;
 
@@ -22,12 +27,15 @@ use daybook_ledger::{LedgerId, LedgerReader, StoreError};
 use tokio::sync::{Mutex, watch};
 
 pub use self::access::{KeyAccess, KeyStatus, MAX_INHERITANCE_DEPTH, UserAccess};
+pub use self::approval_records::{ApprovalRecord, DelegationRecord, ExportToCollect, PolicyRecord};
 pub use self::follower::{DirectoryStatus, SnapshotPolicy};
+pub use self::persons::OPERATOR;
 pub use self::records::{
     ApiKeyRecord, DepartmentRecord, ErasureRecord, ErasureStatus, Grant, HoldCover, HoldRecord, Invitation,
     OrganizationRecord, OrganizationSettings, PermissionRecord, Place, Records, RoleRecord, SecondFactorRecord,
     UserRecord, UserStatus,
 };
+pub use self::settling::SETTLE_TIMEOUT;
 pub use self::snapshot::SNAPSHOT_VERSION;
 pub use self::state::{DirectoryState, ENDED_SESSION_MEMORY_MICROS, NotUnderstood};
 use crate::vault::{Vault, VaultError};
@@ -98,6 +106,11 @@ impl Directory {
     /// Which organisation's.
     pub fn ledger_id(&self) -> &LedgerId {
         self.0.reader.id()
+    }
+
+    /// The vault that it keeps its snapshots in: that of the installation.
+    pub fn vault(&self) -> &Vault {
+        &self.0.vault
     }
 
     /// The state as it is now.

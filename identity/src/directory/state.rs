@@ -7,6 +7,7 @@ use daybook_ledger::Entry;
 use serde::{Deserialize, Serialize};
 
 use super::access::AccessCache;
+use super::approval_records::{ApprovalRecord, DelegationRecord, ExportToCollect, PolicyRecord};
 use super::records::{
     ApiKeyRecord, DepartmentRecord, ErasureRecord, ErasureStatus, HoldCover, HoldRecord, OrganizationRecord,
     PermissionRecord, Records, RoleRecord, UserRecord, UserStatus,
@@ -52,8 +53,18 @@ pub struct DirectoryState {
     pub holds: Records<HoldRecord>,
     /// Erasures by id.
     pub erasures: Records<ErasureRecord>,
+    /// The approval policies that the organisation gave itself, by action type; retired ones included.
+    pub policies: Records<PolicyRecord>,
+    /// Delegations by id, those that are over included.
+    pub delegations: Records<DelegationRecord>,
+    /// Requests for approval that are open, by id.
+    pub approvals: Records<ApprovalRecord>,
+    /// Exports that are handed out when the same request is made again, by id.
+    pub exports_to_collect: Records<ExportToCollect>,
     /// The first entry that was not understood.
     pub not_understood: Option<NotUnderstood>,
+    /// From an account to the one that stands for both, where they were declared to be the same person's.
+    pub(super) same_persons: Records<str>,
     /// When sessions ended that tokens may still name.
     pub(super) ended_sessions: Arc<BTreeMap<Arc<str>, i64>>,
     /// Position of the last entry that changed what roles and departments are.

@@ -16,8 +16,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 use webauthn_rs::prelude::{
-    CredentialID, DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential,
-    RegisterPublicKeyCredential, Url,
+    COSEEC2Key, COSEKeyType, CredentialID, DiscoverableAuthentication, ECDSACurve, Passkey, PasskeyRegistration,
+    PublicKeyCredential, RegisterPublicKeyCredential, Url,
 };
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
@@ -153,6 +153,18 @@ pub fn user_handle(organization: &LedgerId, user_id: &str) -> Uuid {
     let mut bytes = [0_u8; 16];
     hasher.finalize_xof().fill(&mut bytes);
     Uuid::from_bytes(bytes)
+}
+
+/// A point on P-256: its affine coordinates.
+pub type Point = ([u8; 32], [u8; 32]);
+
+/// The point of a passkey's public key, from what was kept of it; `None` where it is not a key on the curve P-256.
+pub fn p256_point(public_key: &str) -> Result<Option<Point>, PasskeyError> {
+    let passkey = stored(public_key)?;
+    let COSEKeyType::EC_EC2(COSEEC2Key { curve: ECDSACurve::SECP256R1, x, y }) = &passkey.get_public_key().key else {
+        return Ok(None);
+    };
+    Ok(x.as_slice().try_into().ok().zip(y.as_slice().try_into().ok()))
 }
 
 fn encoded(credential_id: &[u8]) -> String {

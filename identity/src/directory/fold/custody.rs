@@ -12,13 +12,11 @@ use daybook_ledger::{Actor, Entry};
 
 use super::{change, create};
 use crate::directory::access::KeyStatus;
+use crate::directory::persons::OPERATOR;
 use crate::directory::records::{
     ApiKeyRecord, ErasureRecord, ErasureStatus, HoldCover, HoldRecord, Place, Rotation, UserStatus,
 };
 use crate::directory::state::DirectoryState;
-
-/// Id of the actor behind the operator's token.
-const OPERATOR: &str = "operator";
 
 pub(super) fn api_key(state: &mut DirectoryState, entry: &Entry, event: ApiKeyEvent) -> bool {
     let id = entry.stream.stream_id.as_str();

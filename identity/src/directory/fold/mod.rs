@@ -3,6 +3,7 @@
 //! Events that cannot belong where they stand (a role for somebody unknown) change nothing, which never gives anybody
 //! more. Events that cannot be read are another matter: see [`NotUnderstood`].
 
+mod approvals;
 mod custody;
 mod people;
 mod structure;
@@ -17,8 +18,21 @@ use super::records::Records;
 use super::state::{DirectoryState, NotUnderstood};
 
 /// The streams that the directory is a fold of. `access` streams are about the same things and change nothing.
-const IDENTITY_STREAMS: [&str; 9] =
-    ["organization", "department", "role", "permission", "user", "session", "api_key", "legal_hold", "erasure"];
+const IDENTITY_STREAMS: [&str; 13] = [
+    "organization",
+    "department",
+    "role",
+    "permission",
+    "user",
+    "session",
+    "api_key",
+    "legal_hold",
+    "erasure",
+    "approval_policy",
+    "delegation",
+    "approval",
+    "export",
+];
 
 /// Folds one entry in; says whether that changed anything.
 pub(super) fn fold(state: &mut DirectoryState, entry: &Entry) -> bool {
@@ -38,6 +52,10 @@ pub(super) fn fold(state: &mut DirectoryState, entry: &Entry) -> bool {
         Ok(AnyEvent::ApiKey(event)) => custody::api_key(state, entry, event),
         Ok(AnyEvent::LegalHold(event)) => custody::legal_hold(state, entry, event),
         Ok(AnyEvent::Erasure(event)) => custody::erasure(state, entry, event),
+        Ok(AnyEvent::ApprovalPolicy(event)) => approvals::policy(state, entry, event),
+        Ok(AnyEvent::Delegation(event)) => approvals::delegation(state, entry, event),
+        Ok(AnyEvent::Approval(event)) => approvals::approval(state, entry, event),
+        Ok(AnyEvent::Export(event)) => approvals::export(state, entry, event),
         Ok(_) => not_understood(state, entry, "an event of another kind of stream"),
         // What exactly is malformed may quote the payload.
         Err(DecodeError::Malformed { .. }) => not_understood(state, entry, "the payload is malformed"),
@@ -57,7 +75,7 @@ fn not_understood(state: &mut DirectoryState, entry: &Entry, why: &str) -> bool 
 }
 
 /// The records, to be changed. Copies them where an older state still has them.
-fn mutable<T>(records: &mut Records<T>) -> &mut BTreeMap<Arc<str>, Arc<T>> {
+pub(super) fn mutable<T: ?Sized>(records: &mut Records<T>) -> &mut BTreeMap<Arc<str>, Arc<T>> {
     Arc::make_mut(records)
 }
 
@@ -68,6 +86,11 @@ fn create<T>(records: &mut Records<T>, id: &str, record: T) -> bool {
     }
     mutable(records).insert(Arc::from(id), Arc::new(record));
     true
+}
+
+/// Takes a record away; says whether it was there.
+fn remove<T>(records: &mut Records<T>, id: &str) -> bool {
+    records.contains_key(id) && mutable(records).remove(id).is_some()
 }
 
 /// Changes a record; says whether it is there.

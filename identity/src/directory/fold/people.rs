@@ -21,6 +21,9 @@ pub(super) fn user(state: &mut DirectoryState, entry: &Entry, event: UserEvent) 
     if state.users.get(id).is_none_or(|user| user.status == UserStatus::Erased) {
         return false;
     }
+    if let UserEvent::SamePersonDeclared(event) = &event {
+        state.declare_same_person(id, event.person.as_str());
+    }
     change(&mut state.users, id, |user| {
         user.place.move_to(entry);
         if changes_access(&event) {
@@ -78,7 +81,8 @@ fn changes_access(event: &UserEvent) -> bool {
         | UserEvent::PasswordResetRequested(_)
         | UserEvent::SecondFactorEnabled(_)
         | UserEvent::SecondFactorRemoved(_)
-        | UserEvent::IdentityLinked(_) => false,
+        | UserEvent::IdentityLinked(_)
+        | UserEvent::SamePersonDeclared(_) => false,
     }
 }
 
@@ -114,6 +118,8 @@ fn apply(user: &mut UserRecord, entry: &Entry, event: UserEvent) {
         UserEvent::IdentityLinked(event) => {
             user.identities.insert(event.provider.into());
         }
+        // A relation between accounts, kept beside them.
+        UserEvent::SamePersonDeclared(_) => {}
         UserEvent::Erased(_) => erased(user),
     }
 }

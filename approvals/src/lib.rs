@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+mod clock;
+mod delegations;
+mod facts;
+mod gate;
+mod inbox;
+mod personal;
+mod policies;
+mod problems;
+mod requests;
+mod service;
+pub mod view;
+mod votes;
+
+pub use clock::TickReport;
+pub use delegations::NewDelegation;
+pub use gate::{Blocked, Gated, Grant, Passage, RedeemError};
+pub use inbox::{InboxItem, NotEligible};
+pub use policies::Changed;
+pub use problems::refused;
+pub use requests::Ballot;
+pub use service::Approvals;
+pub use votes::SignatureFault;

@@ -1,0 +1,105 @@
+//! Which terms hold for one request: the first rule that fits, of those that an organisation defined or those that are
+//! built in.
+
+use super::terms::{BreakGlass, Clause, Electorate, EscalationRule, MAX_RULES, PolicyInForce, Rule, Step, Terms};
+use crate::approval::{ActionType, KnownAction};
+use crate::money::Money;
+use crate::names::{Label, RoleName};
+use crate::text::InvalidField;
+
+const HOUR: u64 = 60 * 60;
+/// Roles that decide on what is nobody's secret.
+const MANY: &[&str] = &["owner", "admin", "compliance", "analyst"];
+/// Roles that decide on what is about people, about rules, or cannot be undone.
+const FEW: &[&str] = &["owner", "admin", "compliance"];
+/// Roles to which everything is escalated, and which may break the glass.
+const LEADERS: &[&str] = &["owner", "admin"];
+/// The label of an erasure of somebody who owns the organisation.
+const OWNER_LABEL: &str = "owner";
+
+/// Whether a policy may have these rules: each keeps the bounds, and the last holds for everything that no other does.
+pub fn check_rules(pointer: &str, rules: &[Rule]) -> Result<(), InvalidField> {
+    if rules.is_empty() || rules.len() > MAX_RULES {
+        return Err(InvalidField::new(pointer, format!("must be 1 to {MAX_RULES} rules")));
+    }
+    for (index, rule) in rules.iter().enumerate() {
+        let rule_pointer = format!("{pointer}/{index}");
+        rule.terms.check(&format!("{rule_pointer}/terms"))?;
+        if let (Some(least), Some(below)) = (&rule.amount_at_least, &rule.amount_below) {
+            let is_band = least.currency() == below.currency() && size(least) < size(below);
+            if !is_band {
+                let detail = "must be more than amount_at_least, in the same currency";
+                return Err(InvalidField::new(format!("{rule_pointer}/amount_below"), detail));
+            }
+        }
+        let is_last = index + 1 == rules.len();
+        if is_last && rule.has_condition() {
+            return Err(InvalidField::new(rule_pointer, "is the last rule and must hold without a condition"));
+        }
+    }
+    Ok(())
+}
+
+/// The terms for an action with this amount and label: those of the first rule that fits.
+pub fn in_force(version: u64, rules: &[Rule], amount: Option<Money>, label: Option<&Label>) -> PolicyInForce {
+    let fitting = (0..).zip(rules).find(|(_, rule)| rule.fits(amount, label));
+    match fitting {
+        Some((index, rule)) => PolicyInForce { version, rule: index, terms: rule.terms.clone() },
+        // Rules that fit nothing were never accepted. If there were such, the strictest terms that are built in hold.
+        None => PolicyInForce { version, rule: u32::MAX, terms: one_vote(&[OWNER_LABEL]) },
+    }
+}
+
+/// The rules for an action for which none were defined.
+pub fn built_in(action: &ActionType) -> Vec<Rule> {
+    let emergency =
+        Some(BreakGlass { who: electorates(LEADERS), grant_seconds: HOUR, review_within_seconds: 72 * HOUR });
+    let always = |terms: Terms| Rule { amount_at_least: None, amount_below: None, label: None, terms };
+    match action.known() {
+        Some(KnownAction::ErasurePerform) => {
+            let owner_only = Label::parse("", OWNER_LABEL).ok();
+            vec![Rule { label: owner_only, ..always(one_vote(&[OWNER_LABEL])) }, always(one_vote(FEW))]
+        }
+        Some(KnownAction::ApprovalPolicyChange | KnownAction::RuleChange) => vec![always(one_vote(FEW))],
+        Some(KnownAction::ExportUsers | KnownAction::ExportEntries) => {
+            vec![always(Terms { break_glass: emergency, ..one_vote(FEW) })]
+        }
+        _ => vec![always(Terms { break_glass: emergency, ..one_vote(MANY) })],
+    }
+}
+
+/// One vote of somebody with one of these roles, and nothing for emergencies.
+fn one_vote(roles: &[&str]) -> Terms {
+    Terms {
+        steps: vec![Step { name: None, clauses: vec![Clause { votes: 1, from: electorates(roles) }] }],
+        distinct_persons: true,
+        decide_within_seconds: 72 * HOUR,
+        grant_seconds: 24 * HOUR,
+        escalation: vec![EscalationRule { after_seconds: 24 * HOUR, to: electorates(LEADERS), repeat_from: None }],
+        break_glass: None,
+    }
+}
+
+fn electorates(roles: &[&str]) -> Vec<Electorate> {
+    roles.iter().filter_map(|role| RoleName::parse("", *role).ok()).map(Electorate::Role).collect()
+}
+
+/// How much is at stake, whatever the sign.
+fn size(money: &Money) -> rust_decimal::Decimal {
+    money.amount().decimal().abs()
+}
+
+impl Rule {
+    fn has_condition(&self) -> bool {
+        self.amount_at_least.is_some() || self.amount_below.is_some() || self.label.is_some()
+    }
+
+    fn fits(&self, amount: Option<Money>, label: Option<&Label>) -> bool {
+        let in_currency = |limit: &Money| amount.filter(|amount| amount.currency() == limit.currency());
+        let at_least = |limit: &Money| in_currency(limit).is_some_and(|amount| size(&amount) >= size(limit));
+        let below = |limit: &Money| in_currency(limit).is_some_and(|amount| size(&amount) < size(limit));
+        self.amount_at_least.as_ref().is_none_or(at_least)
+            && self.amount_below.as_ref().is_none_or(below)
+            && self.label.as_ref().is_none_or(|wanted| label == Some(wanted))
+    }
+}
