@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    adopt, anchor, api_key, bundle, checkpoint, demo, erase, hold, import, keys, load_test, org, people, projections,
-    prove, replay, seed, serve, sessions, verify,
+    adopt, anchor, api_key, approval, bundle, checkpoint, demo, erase, export, hold, import, keys, load_test, org,
+    people, projections, prove, replay, seed, serve, sessions, verify,
 };
 use crate::settings::{SigningOptions, StoreOptions};
 
@@ -82,6 +82,10 @@ pub enum Command {
     #[command(subcommand)]
     Hold(hold::Arguments),
     Erase(erase::Arguments),
+    #[command(subcommand)]
+    Approval(approval::Arguments),
+    #[command(subcommand)]
+    Export(export::Arguments),
     /// Show the ledgers, how far projectors and reactors are, and the running server
     ///
     ///   daybook status

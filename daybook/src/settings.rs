@@ -3,6 +3,8 @@
 //! The same structs are read from all of them: clap reads flags and environment, serde the file. `docs/configuration.md`
 //! lists every value.
 
+pub mod deliveries;
+pub mod exports;
 pub mod hidden;
 pub mod identity;
 pub mod mail;
@@ -23,6 +25,8 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use crate::runtime::roles::Roles;
+pub use deliveries::{DeliveriesSettings, DestinationEntry};
+pub use exports::{ExportOptions, ExportsSettings};
 use hidden::Hidden;
 pub use identity::{IdentityOptions, IdentitySettings};
 pub use mail::{MailOptions, MailSettings};
@@ -133,6 +137,10 @@ pub struct ServerOptions {
     #[command(flatten)]
     #[serde(skip)]
     pub web: WebOptions,
+    /// Exports; in the file beside the others.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub exports: ExportOptions,
 }
 
 /// A decimal from a TOML string or whole number. Not from a float: 0.1 is none.
@@ -167,8 +175,12 @@ pub struct FileOptions {
     mail: MailOptions,
     #[serde(flatten)]
     web: WebOptions,
+    #[serde(flatten)]
+    exports: ExportOptions,
     /// Other providers to log in at.
     oidc: Vec<OidcEntry>,
+    /// Where exports can be brought.
+    destinations: Vec<DestinationEntry>,
     /// Everything else is a mistake, and not silently ignored.
     #[serde(flatten)]
     unknown: BTreeMap<String, toml::Value>,
@@ -181,8 +193,8 @@ impl FileOptions {
             bail!("there is no setting named {name}");
         }
         // One value for all that the server takes, as on the command line.
-        let Self { mut server, identity, mail, web, .. } = options.clone();
-        (server.identity, server.mail, server.web) = (identity, mail, web);
+        let Self { mut server, identity, mail, web, exports, .. } = options.clone();
+        (server.identity, server.mail, server.web, server.exports) = (identity, mail, web, exports);
         Ok(Self { server, ..options })
     }
 
@@ -209,6 +221,7 @@ pub struct Settings {
     file: ServerOptions,
     outside: OutsideOptions,
     oidc: Vec<OidcEntry>,
+    destinations: Vec<DestinationEntry>,
 }
 
 impl Settings {
@@ -248,6 +261,7 @@ impl Settings {
             file: file.server,
             outside: file.outside,
             oidc: file.oidc,
+            destinations: file.destinations,
         })
     }
 
@@ -309,6 +323,10 @@ pub struct ServerSettings {
     pub mail: MailSettings,
     /// Browsers, proxies, limits.
     pub web: WebSettings,
+    /// Files of exports, attempts and pauses.
+    pub exports: ExportsSettings,
+    /// Where exports can be brought.
+    pub deliveries: DeliveriesSettings,
 }
 
 impl ServerSettings {
@@ -316,6 +334,12 @@ impl ServerSettings {
     pub fn resolve(options: ServerOptions, outside: OutsideOptions, settings: &Settings) -> anyhow::Result<Self> {
         let file = settings.file.clone();
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
+        let identity = IdentitySettings::resolve(
+            options.identity,
+            hidden::from_environment(identity::MASTER_KEY_VARIABLE),
+            file.identity,
+            &settings.signing.origin,
+        )?;
         let resolved = Self {
             listen: options.listen.or(file.listen).unwrap_or_else(|| DEFAULT_LISTEN.to_owned()),
             roles: options.roles.or(file.roles).unwrap_or_default(),
@@ -335,12 +359,14 @@ impl ServerSettings {
                     .unwrap_or(DEFAULT_CHECKPOINT_INTERVAL),
             ),
             outside: settings.outside(outside)?,
-            identity: IdentitySettings::resolve(
-                options.identity,
-                hidden::from_environment(identity::MASTER_KEY_VARIABLE),
-                file.identity,
-                &settings.signing.origin,
+            exports: ExportsSettings::resolve(
+                options.exports,
+                file.exports,
+                &settings.data,
+                identity.public_url.as_deref(),
             )?,
+            deliveries: DeliveriesSettings::resolve(settings.destinations.clone(), &settings.ledger())?,
+            identity,
             oidc: oidc::resolve(settings.oidc.clone(), &settings.ledger(), hidden::from_environment)?,
             mail: MailSettings::resolve(
                 options.mail,

@@ -1,9 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+pub mod approval_policies;
+pub mod approvals;
 pub mod audit_trail;
 mod bookkeeping;
+pub mod delegations;
 pub mod engine;
 mod error;
+pub mod exports;
 mod fold;
 pub mod incidents;
 pub mod projector;
@@ -26,6 +30,10 @@ pub fn all() -> Vec<Box<dyn Projector>> {
     vec![
         Box::new(transactions::Transactions),
         Box::new(incidents::Incidents),
+        Box::new(approvals::Approvals),
+        Box::new(approval_policies::ApprovalPolicies),
+        Box::new(delegations::Delegations),
+        Box::new(exports::Exports),
         Box::new(audit_trail::AuditTrail),
         Box::new(stats::Stats),
     ]

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use daybook_domain::personal::PersonalText;
 use daybook_domain::text::Paragraph;
 use daybook_read_models::free_text::{FreeText, SealedValue};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection};
@@ -31,6 +33,18 @@ pub enum Value<'a> {
     Integer(i64),
     /// `bigint` or null.
     OptionalInteger(Option<i64>),
+}
+
+impl Value<'_> {
+    /// Text of its own.
+    pub(crate) fn text(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+
+    /// The text of something that may be absent.
+    pub(crate) fn optional<T: ToString>(value: Option<T>) -> Self {
+        Self::OptionalText(value.map(|value| Cow::Owned(value.to_string())))
+    }
 }
 
 impl<'a> From<&'a str> for Value<'a> {
@@ -192,6 +206,23 @@ pub(crate) fn natural(row: &AnyRow, column: &str) -> Result<u64, FoldError> {
     use sqlx::Row;
     let number: i64 = row.try_get(column)?;
     u64::try_from(number).map_err(|_| FoldError::Inconsistent(format!("column {column} holds {number}")))
+}
+
+/// A value as JSON text.
+pub(crate) fn written<T: Serialize + ?Sized>(value: &T) -> String {
+    // What the domain keeps has text for keys, so that writing it cannot fail.
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// A column that holds what [`written`] made.
+pub(crate) fn read_state<T: DeserializeOwned>(row: &AnyRow, column: &str) -> Result<T, FoldError> {
+    use sqlx::Row;
+    let text: String = row.try_get(column)?;
+    // The text itself stays out of the error, which goes to the log.
+    serde_json::from_str(&text).map_err(|error| {
+        let place = format!("line {} column {}", error.line(), error.column());
+        FoldError::Inconsistent(format!("column {column} does not hold what this program writes there: {place}"))
+    })
 }
 
 /// PostgreSQL cannot hold NUL characters in text; anything shown or searched has a blank in their place.

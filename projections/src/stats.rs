@@ -141,7 +141,11 @@ impl Projector for Stats {
                     | AnyEvent::ApiKey(_)
                     | AnyEvent::Access(_)
                     | AnyEvent::LegalHold(_)
-                    | AnyEvent::Erasure(_),
+                    | AnyEvent::Erasure(_)
+                    | AnyEvent::ApprovalPolicy(_)
+                    | AnyEvent::Delegation(_)
+                    | AnyEvent::Approval(_)
+                    | AnyEvent::Export(_),
                 )
                 | None => {}
             }

@@ -1,9 +1,13 @@
 //! One readable sentence for an event, and the regulations that ask for it to be kept.
 
+mod decisions;
 mod keeping;
+mod leaving;
 mod people;
 
-use daybook_domain::{AnyEvent, IncidentEvent, LedgerEvent, SigningKeyEvent, TransactionEvent, UserEvent};
+use daybook_domain::{
+    AnyEvent, ApprovalEvent, IncidentEvent, LedgerEvent, SigningKeyEvent, TransactionEvent, UserEvent,
+};
 use daybook_ledger::entry::Entry;
 
 /// SEC Rule 17a-4: records of brokers and dealers.
@@ -35,6 +39,10 @@ pub(crate) fn sentence(entry: &Entry, event: Option<&AnyEvent>) -> String {
         Some(AnyEvent::Access(event)) => keeping::access(event),
         Some(AnyEvent::LegalHold(event)) => keeping::legal_hold(id, event),
         Some(AnyEvent::Erasure(event)) => keeping::erasure(id, event),
+        Some(AnyEvent::Approval(event)) => decisions::approval(id, event),
+        Some(AnyEvent::ApprovalPolicy(event)) => decisions::approval_policy(id, event),
+        Some(AnyEvent::Delegation(event)) => decisions::delegation(id, event),
+        Some(AnyEvent::Export(event)) => leaving::export(id, event),
         None if entry.payload.is_none() => format!("{} of {}; its payload was pruned", entry.event_type, entry.stream),
         None => format!("{} of {}", entry.event_type, entry.stream),
     }
@@ -167,6 +175,29 @@ pub(crate) fn regulation_tags(event: Option<&AnyEvent>) -> &'static [&'static st
         },
         Some(AnyEvent::LegalHold(_)) => &[SEC, FINRA],
         Some(AnyEvent::Erasure(_)) => &[GDPR],
+        Some(AnyEvent::Approval(event)) => match event {
+            ApprovalEvent::Requested(_)
+            | ApprovalEvent::Submitted(_)
+            | ApprovalEvent::Revised(_)
+            | ApprovalEvent::Commented(_)
+            | ApprovalEvent::Assigned(_)
+            | ApprovalEvent::Withdrawn(_) => &[FINRA],
+            ApprovalEvent::Escalated(_) => &[SEC],
+            ApprovalEvent::Voted(_)
+            | ApprovalEvent::VoteWithdrawn(_)
+            | ApprovalEvent::Approved(_)
+            | ApprovalEvent::Rejected(_)
+            | ApprovalEvent::Expired(_)
+            | ApprovalEvent::Consumed(_)
+            | ApprovalEvent::Voided(_)
+            | ApprovalEvent::GlassBroken(_)
+            | ApprovalEvent::Reviewed(_)
+            | ApprovalEvent::ReviewClosed(_)
+            | ApprovalEvent::ReviewOverdue(_) => &[SEC, FINRA],
+        },
+        // Who had to agree, and who stood in for whom, is how a decision is understood.
+        Some(AnyEvent::ApprovalPolicy(_) | AnyEvent::Delegation(_)) => &[SEC, FINRA],
+        Some(AnyEvent::Export(_)) => &[SEC],
         None => &[],
     }
 }

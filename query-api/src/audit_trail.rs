@@ -245,7 +245,9 @@ pub struct PredecessorParameters {
     #[param(example = "incident")]
     entity_type: Option<String>,
     /// What happened: `incident.opened`, or with underscores only; or one of `incident_created`,
-    /// `incident_status_change`, `incident_escalation`, `incident_assignment`, `incident_comment`.
+    /// `incident_status_change`, `incident_escalation`, `incident_assignment`, `incident_comment`, `approval_requested`,
+    /// `approval_decided`, `export_initiated`, `export_delivered`; or `agent_action_` and `proposed`, `approved`,
+    /// `rejected`, `assigned`, `commented` or `escalated`, which are those of all approvals.
     #[param(example = "incident_created")]
     event_type: Option<String>,
     /// One of the regulations that it is kept for, with underscores or spaces.
@@ -292,7 +294,7 @@ pub async fn predecessor_list(
     Ok(HttpResponse::Ok().position(seen).json(records))
 }
 
-/// The predecessors' names of what happens to incidents, and what each stands for.
+/// The predecessors' names of what happens, and what each stands for.
 const PREDECESSOR_EVENT_TYPES: &[(&str, &[&str])] = &[
     ("incident_created", &["incident.opened"]),
     (
@@ -308,6 +310,18 @@ const PREDECESSOR_EVENT_TYPES: &[(&str, &[&str])] = &[
     ("incident_escalation", &["incident.escalated"]),
     ("incident_assignment", &["incident.assigned"]),
     ("incident_comment", &["incident.commented"]),
+    ("approval_requested", &["approval.requested"]),
+    ("approval_decided", &["approval.approved", "approval.rejected"]),
+    // Agents' actions are requests for approval like others; the trail tells of all of them together.
+    ("agent_action_proposed", &["approval.requested"]),
+    ("agent_action_approved", &["approval.approved"]),
+    ("agent_action_rejected", &["approval.rejected"]),
+    ("agent_action_assigned", &["approval.assigned"]),
+    ("agent_action_commented", &["approval.commented"]),
+    ("agent_action_escalated", &["approval.escalated"]),
+    ("export_initiated", &["export.requested"]),
+    // Each attempt is an entry of its own, and its summary says what came of it.
+    ("export_delivered", &["export.delivery_attempted", "export.collected"]),
 ];
 
 /// The event types that a name asks for: one of the predecessors' names, or an event type, with its dot or without:
@@ -332,5 +346,7 @@ mod tests {
         assert_eq!(event_types("incident.opened"), ["incident.opened"]);
         assert_eq!(event_types("incident_created"), ["incident.opened"]);
         assert_eq!(event_types("incident_status_change").len(), 5);
+        assert_eq!(event_types("approval_decided"), ["approval.approved", "approval.rejected"]);
+        assert_eq!(event_types("export_verified"), ["export.verified"]);
     }
 }

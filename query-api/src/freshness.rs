@@ -1,7 +1,10 @@
 //! How far the read models are: waiting for a position, and the status of every projector.
 
 use daybook_http_kit::{AtLeast, Problem};
-use daybook_read_models::{ReadError, audit_trail, incidents, positions, stats, transactions};
+use daybook_read_models::{
+    ReadError, approval_policies, approvals, audit_trail, delegations, exports, incidents, positions, stats,
+    transactions,
+};
 
 use crate::state::{ProjectorState, ProjectorStatus, QueryState};
 use crate::time::rfc3339;
@@ -59,7 +62,16 @@ pub async fn projectors(state: &QueryState) -> Result<Vec<ProjectorStatus>, Prob
 pub async fn without_tables(state: &QueryState) -> Result<Vec<&'static str>, Problem> {
     let rows = positions::all(&state.db, Some(state.ledger_id())).await.map_err(failed)?;
     let has_tables = |name: &&str| rows.iter().any(|row| row.projector == **name);
-    let needed = [transactions::PROJECTOR, incidents::PROJECTOR, audit_trail::PROJECTOR, stats::PROJECTOR];
+    let needed = [
+        transactions::PROJECTOR,
+        incidents::PROJECTOR,
+        approvals::PROJECTOR,
+        approval_policies::PROJECTOR,
+        delegations::PROJECTOR,
+        exports::PROJECTOR,
+        audit_trail::PROJECTOR,
+        stats::PROJECTOR,
+    ];
     Ok(needed.into_iter().filter(|name| !has_tables(name)).collect())
 }
 

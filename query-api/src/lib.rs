@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 pub mod answer;
+pub mod approvals;
 pub mod audit_trail;
 pub mod bundle;
 pub mod checkpoints;
 pub mod docs;
 pub mod entry_view;
+pub mod exports;
 pub mod free_text;
 mod freshness;
 pub mod health;
@@ -48,6 +50,8 @@ pub fn configure(app: &mut ServiceConfig) {
         .route("/incidents", web::get().to(incidents::list))
         .route("/incidents/{incident_id}", web::get().to(incidents::get))
         .route("/incidents/{incident_id}/timeline", web::get().to(incidents::timeline))
+        .configure(configure_approvals)
+        .configure(configure_exports)
         .route("/audit-trail", web::get().to(audit_trail::list))
         .route("/api/audit_trail", web::get().to(audit_trail::predecessor_list))
         .route("/stats/summary", web::get().to(statistics::summary))
@@ -62,6 +66,32 @@ pub fn configure(app: &mut ServiceConfig) {
         .route("/stream", web::get().to(updates::stream))
         .route("/projections", web::get().to(projections::list))
         .route("/projections/{name}/rebuild", web::post().to(projections::rebuild));
+}
+
+/// What waits for a decision, what was decided, and by what rules.
+fn configure_approvals(app: &mut ServiceConfig) {
+    app.route("/approvals", web::get().to(approvals::list))
+        .route("/approvals/inbox", web::get().to(approvals::inbox::inbox))
+        .route("/approvals/metrics", web::get().to(approvals::metrics::metrics))
+        .route("/approvals/{approval_id}", web::get().to(approvals::get))
+        .route("/approvals/{approval_id}/history", web::get().to(approvals::history))
+        .route("/approval", web::get().to(approvals::compatible::list))
+        .route("/approval-policies", web::get().to(approvals::policies::list))
+        .route("/approval-policies/{action}", web::get().to(approvals::policies::get))
+        .route("/delegations", web::get().to(approvals::delegations::list))
+        .route("/agent/actions", web::get().to(approvals::agents::list))
+        .route("/agent/ops/actions", web::get().to(approvals::agents::ops_list))
+        .route("/agent/ops/actions/metrics", web::get().to(approvals::agents::metrics))
+        .route("/agent/ops/actions/{action_id}/history", web::get().to(approvals::agents::history));
+}
+
+/// Exports and their files.
+fn configure_exports(app: &mut ServiceConfig) {
+    app.route("/exports", web::get().to(exports::list))
+        .route("/exports/{export_id}", web::get().to(exports::get))
+        .route("/exports/{export_id}/file", web::get().to(exports::file::file))
+        .route("/exports/{export_id}/manifest", web::get().to(exports::file::manifest))
+        .route("/exports/{export_id}/signature", web::get().to(exports::file::signature));
 }
 
 /// Mounts checkpoints, tiles, proofs, keys and bundles: what every process answers, whatever it does.

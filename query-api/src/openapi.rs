@@ -16,12 +16,12 @@ use utoipa::openapi::{OpenApi, Ref, RefOr};
 use utoipa::{Modify, OpenApi as _};
 
 use crate::{
-    audit_trail, bundle, checkpoints, entry_view, health, incidents, keys, ledgers, projections, proofs, statistics,
-    tiles, transactions, updates,
+    approvals, audit_trail, bundle, checkpoints, entry_view, exports, health, incidents, keys, ledgers, projections,
+    proofs, statistics, tiles, transactions, updates,
 };
 
 /// Tags of the operations that answer from read models.
-const READ_MODEL_TAGS: [&str; 4] = ["transactions", "incidents", "audit trail", "statistics"];
+const READ_MODEL_TAGS: [&str; 6] = ["transactions", "incidents", "approvals", "exports", "audit trail", "statistics"];
 /// The operations that answer for ids that nobody has used: an incident without a timeline has an empty one.
 const WITHOUT_404: [&str; 1] = ["get_incident_timeline"];
 
@@ -36,6 +36,10 @@ const WITHOUT_404: [&str; 1] = ["get_incident_timeline"];
     paths(
         transactions::list, transactions::get,
         incidents::list, incidents::get, incidents::timeline,
+        approvals::list, approvals::get, approvals::history, approvals::inbox::inbox, approvals::metrics::metrics,
+        approvals::compatible::list, approvals::policies::list, approvals::policies::get, approvals::delegations::list,
+        approvals::agents::list, approvals::agents::ops_list, approvals::agents::metrics, approvals::agents::history,
+        exports::list, exports::get, exports::file::file, exports::file::manifest, exports::file::signature,
         audit_trail::list, audit_trail::predecessor_list,
         statistics::summary, statistics::transactions, statistics::incidents,
         ledgers::list, ledgers::head, ledgers::entries, ledgers::entry, ledgers::stream,
@@ -51,6 +55,8 @@ const WITHOUT_404: [&str; 1] = ["get_incident_timeline"];
     tags(
         (name = "transactions", description = "Transactions as the ledger leaves them"),
         (name = "incidents", description = "Incidents and how they were dealt with"),
+        (name = "approvals", description = "What waits for a decision, what was decided, and by what rules"),
+        (name = "exports", description = "What leaves the house, and where it went"),
         (name = "audit trail", description = "Who did what, in words"),
         (name = "statistics", description = "Figures, each with a link to the records behind it"),
         (name = "ledger", description = "Entries with their exact bytes, and heads to compare with"),
@@ -118,6 +124,15 @@ fn complete(path: &str, operation: &mut Operation) {
         problem("404", "There is no such thing");
     }
     match named.as_str() {
+        "get_export_file" => {
+            problem("409", "There is no file yet, or it is not what was recorded");
+            problem("410", "The file was removed");
+            problem("416", "The file has no such range");
+        }
+        "get_export_manifest" | "get_export_signature" => {
+            problem("409", "There is no file yet");
+            problem("410", "The file was removed");
+        }
         "rebuild_projection" => problem("409", "It is being rebuilt already"),
         "sign_checkpoint" => problem("409", "The ledger does not extend the checkpoint signed last"),
         _ => {}
@@ -144,6 +159,8 @@ fn problem_response(status: &str, description: &str) -> RefOr<utoipa::openapi::R
         "403" => "permission.denied",
         "404" => "request.not_found",
         "409" => "request.conflict",
+        "410" => "export.removed",
+        "416" => "export.range_not_satisfiable",
         "429" => "request.rate_limited",
         _ => "store.unavailable",
     };

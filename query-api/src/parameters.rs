@@ -83,6 +83,12 @@ pub fn word(
     Ok(Some(value))
 }
 
+/// A filter that is true or false.
+pub fn truth(name: &str, value: Option<String>) -> Result<Option<bool>, Problem> {
+    let word = word(name, value, &["true", "false"], &[("1", "true"), ("0", "false")])?;
+    Ok(word.map(|word| word == "true"))
+}
+
 /// An amount as a plain decimal number of at most 18 digits before the point and 8 after it.
 pub fn amount(name: &str, value: Option<String>) -> Result<Option<String>, Problem> {
     let Some(value) = text(name, value)? else { return Ok(None) };

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use daybook_approvals::Approvals;
+use daybook_exports::ExportFiles;
 use daybook_http_kit::Sealer;
 use daybook_ledger::LedgerReader;
 use daybook_ledger::checkpoint::{CheckpointRequests, CheckpointStatus};
@@ -108,6 +110,10 @@ pub struct QueryState {
     pub checkpoints: Checkpoints,
     /// Opens what people wrote; without one it is shown as unreadable.
     pub sealer: Option<Arc<dyn Sealer>>,
+    /// Whom an approval waits for; without it this process has no inboxes.
+    pub approvals: Option<Approvals>,
+    /// The files of exports; without them this process hands out none.
+    pub exports: Option<ExportFiles>,
     /// The live streams of this process.
     pub live: LiveStreams,
     /// Entries a projector may be behind while the process is ready.
@@ -125,6 +131,8 @@ impl QueryState {
             projections: None,
             checkpoints: Checkpoints::default(),
             sealer: None,
+            approvals: None,
+            exports: None,
             live: LiveStreams::new(shutdown),
             max_lag: DEFAULT_MAX_LAG,
             wait: DEFAULT_WAIT,
@@ -149,6 +157,20 @@ impl QueryState {
     #[must_use]
     pub fn with_sealer(mut self, sealer: Arc<dyn Sealer>) -> Self {
         self.sealer = Some(sealer);
+        self
+    }
+
+    /// With what is known of people who decide.
+    #[must_use]
+    pub fn with_approvals(mut self, approvals: Approvals) -> Self {
+        self.approvals = Some(approvals);
+        self
+    }
+
+    /// With the files of exports.
+    #[must_use]
+    pub fn with_exports(mut self, exports: ExportFiles) -> Self {
+        self.exports = Some(exports);
         self
     }
 

@@ -18,6 +18,9 @@ use crate::state::QueryState;
 const MAX_TOPICS: usize = 16;
 /// Most bytes of a topic's name.
 const MAX_TOPIC_BYTES: usize = 64;
+/// Topics that stand for several stream types: what one page of people follows.
+const TOPICS: [(&str, &[&str]); 2] =
+    [("approvals", &["approval", "approval_policy", "delegation"]), ("exports", &["export"])];
 /// Header with which a client that comes back says what it has seen.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -26,7 +29,8 @@ const LAST_EVENT_ID: &str = "last-event-id";
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct StreamParameters {
-    /// Stream types to follow, separated by commas; all unless given.
+    /// Stream types to follow, separated by commas; all unless given. `approvals` stands for requests for approval, their
+    /// policies and delegations, `exports` for exports.
     #[param(example = "transaction,incident")]
     topics: Option<String>,
     /// First position to tell of. Without it, and without `Last-Event-ID`, only what comes from now on.
@@ -110,5 +114,9 @@ fn topics(text: Option<&str>) -> Result<BTreeSet<String>, Problem> {
         let detail = format!("must be at most {MAX_TOPICS} stream types separated by commas, for example transaction");
         return Err(Problem::invalid("?topics", detail));
     }
-    Ok(topics)
+    let stream_types = |topic: String| match TOPICS.iter().find(|(name, _)| *name == topic) {
+        Some((_, stream_types)) => stream_types.iter().map(|stream_type| (*stream_type).to_owned()).collect(),
+        None => vec![topic],
+    };
+    Ok(topics.into_iter().flat_map(stream_types).collect())
 }

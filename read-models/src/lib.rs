@@ -1,8 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 pub mod amounts;
+pub mod approval_figures;
+pub mod approval_policies;
+pub mod approvals;
 pub mod audit_trail;
 pub mod db;
+pub mod delegations;
+pub mod exports;
 pub mod figures;
 pub mod free_text;
 pub mod incidents;

@@ -91,6 +91,36 @@ impl Conditions {
         self.compare(column, "<=", value.map(Bound::Integer));
     }
 
+    pub(crate) fn above(&mut self, column: &str, value: Option<i64>) {
+        self.compare(column, ">", value.map(Bound::Integer));
+    }
+
+    /// There is nothing in the column, or a larger number.
+    pub(crate) fn absent_or_above(&mut self, column: &str, number: i64) {
+        self.values.push(Bound::Integer(number));
+        self.sql.push_str(&format!(" and ({column} is null or {column} > ${})", self.values.len()));
+    }
+
+    /// At least one of these comparisons of a column with a number holds.
+    pub(crate) fn any_of(&mut self, comparisons: &[(&str, &str, i64)]) {
+        let mut parts = Vec::with_capacity(comparisons.len());
+        for (column, operator, number) in comparisons {
+            self.values.push(Bound::Integer(*number));
+            parts.push(format!("{column} {operator} ${}", self.values.len()));
+        }
+        if !parts.is_empty() {
+            self.sql.push_str(&format!(" and ({})", parts.join(" or ")));
+        }
+    }
+
+    /// The row has the largest position of those of `table` with the same `column`.
+    pub(crate) fn newest_of(&mut self, table: &str, column: &str) {
+        self.sql.push_str(&format!(
+            " and position = (select max(newer.position) from {table} as newer \
+             where newer.ledger_id = {table}.ledger_id and newer.{column} = {table}.{column})"
+        ));
+    }
+
     pub(crate) fn text_at_least(&mut self, column: &str, value: Option<&str>) {
         self.compare_text(column, ">=", value);
     }
@@ -117,15 +147,25 @@ impl Conditions {
     /// `text` occurs in the column. `%` and `_` are characters like others.
     pub(crate) fn contains_exactly(&mut self, column: &str, text: Option<&str>) {
         let Some(text) = text else { return };
-        let mut pattern = String::with_capacity(text.len() + 2);
-        pattern.push('%');
-        for character in text.chars() {
-            if matches!(character, '%' | '_' | '\\') {
-                pattern.push('\\');
-            }
-            pattern.push(character);
+        self.like(column, format!("%{}%", literal(text)));
+    }
+
+    /// The column begins with `text`.
+    pub(crate) fn starts_with(&mut self, column: &str, text: Option<&str>) {
+        let Some(text) = text else { return };
+        self.like(column, format!("{}%", literal(text)));
+    }
+
+    /// One of two columns is `value`.
+    pub(crate) fn either_equals(&mut self, column: &str, other: &str, value: Option<&str>) {
+        let Some(value) = value else { return };
+        if self.push_text(value.to_owned()) {
+            let place = self.values.len();
+            self.sql.push_str(&format!(" and ({column} = ${place} or {other} = ${place})"));
         }
-        pattern.push('%');
+    }
+
+    fn like(&mut self, column: &str, pattern: String) {
         if self.push_text(pattern) {
             self.sql.push_str(&format!(" and {column} like ${} escape '\\'", self.values.len()));
         }
@@ -175,6 +215,18 @@ impl Conditions {
     }
 }
 
+/// Text in which `like` finds nothing but itself.
+fn literal(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern
+}
+
 /// The sortable text of an amount, the same as the domain's: 27 digits, units of 10⁻⁸ plus 10²⁶.
 fn amount_key(units: i128) -> Option<String> {
     let shifted = units.checked_add(10_i128.pow(26))?;
@@ -220,6 +272,11 @@ impl Fields<'_> {
 
     pub(crate) fn json(&self, column: &str) -> Result<Value, ReadError> {
         serde_json::from_str(&self.text(column)?).map_err(|error| corrupt(column, &error))
+    }
+
+    pub(crate) fn optional_json(&self, column: &str) -> Result<Option<Value>, ReadError> {
+        let text = self.optional_text(column)?;
+        text.map(|text| serde_json::from_str(&text).map_err(|error| corrupt(column, &error))).transpose()
     }
 }
 

@@ -10,6 +10,7 @@ pub mod command_line;
 pub mod data;
 pub mod http_documents;
 pub mod people;
+pub mod receivers;
 pub mod secrets;
 pub mod server;
 pub mod store;

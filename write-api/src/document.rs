@@ -8,6 +8,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::approvals;
+use crate::exports;
 use crate::incidents::{self, bulk};
 use crate::transactions::{self, batch};
 use daybook_http_kit::answer::{ReceiptView, Recorded};
@@ -39,6 +40,18 @@ use daybook_http_kit::answer::{ReceiptView, Recorded};
         incidents::bulk::escalate,
         incidents::bulk::assign,
         incidents::bulk::triage,
+        exports::handlers::request,
+        exports::handlers::cancel,
+        exports::handlers::redeliver,
+        exports::refused::change,
+        exports::verify::verify,
+        exports::batch::verify,
+        exports::uploaded::verify,
+        exports::compatible::transactions,
+        exports::compatible::incidents,
+        exports::compatible::users,
+        exports::compatible::agent_actions,
+        exports::compatible::audit_trail,
     ),
     components(schemas(
         Problem,
@@ -54,6 +67,7 @@ use daybook_http_kit::answer::{ReceiptView, Recorded};
     tags(
         (name = "transactions", description = "Record transactions, settle them, correct them in the open."),
         (name = "incidents", description = "Open incidents and work on them."),
+        (name = "exports", description = "Have records leave the house: asked for, approved, signed, delivered, verified."),
     )
 )]
 struct Document;

@@ -20,6 +20,13 @@ impl Faults {
         }
     }
 
+    /// Takes over what was found in a part of the body that is at `pointer`.
+    pub fn take_below(&mut self, pointer: &str, faults: Self) {
+        let below =
+            faults.0.into_iter().map(|fault| FieldError::new(format!("{pointer}{}", fault.pointer), fault.detail));
+        self.0.extend(below);
+    }
+
     /// Fails if there are faults.
     pub fn none(&self) -> Result<(), Problem> {
         if self.0.is_empty() { Ok(()) } else { Err(self.problem()) }

@@ -21,7 +21,8 @@ use crate::settings::Settings;
 /// and still verify; what they say about the person cannot be read by anybody any more. A
 /// legal hold on the person, or on a record that tells of them, stands in the way.
 ///
-/// --approve and --reject are a person's: they need --token (or DAYBOOK_TOKEN) with the access
+/// Asking for it opens a request for approval (daybook approval inbox); --approve and --reject
+/// are votes on that. They are a person's: they need --token (or DAYBOOK_TOKEN) with the access
 /// token of somebody other than whoever asked, who may approve erasures. The operator cannot.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment, group(ArgGroup::new("what").required(true)))]
@@ -79,7 +80,13 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ou
     }
     if let Some(id) = reject {
         let answer = session.send(Method::POST, &path(&id, "/reject"), &reason).await?;
-        recorded(&session, &answer, &format!("{id} is rejected"))?;
+        let said = match answer.pointer("/erasure") {
+            Some(_) => {
+                format!("the vote counts; others have to vote on {} as well", word(&answer, "/approval_request_id"))
+            }
+            None => format!("{id} is rejected"),
+        };
+        recorded(&session, &answer, &said)?;
     }
     if let Some(id) = perform {
         let answer = session.send(Method::POST, &path(&id, "/perform"), &Value::Null).await?;
@@ -89,6 +96,11 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ou
 }
 
 fn performed(session: &Session, answer: &Value, id: &str) -> anyhow::Result<()> {
+    if let Some(approval) = answer.pointer("/approval_request_id").and_then(Value::as_str)
+        && answer.pointer("/erasure").is_some()
+    {
+        return recorded(session, answer, &format!("the vote counts; others have to vote on {approval} as well"));
+    }
     recorded(session, answer, &format!("{id} is carried out: the person's data cannot be read any more"))
 }
 

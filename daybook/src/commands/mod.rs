@@ -3,10 +3,12 @@
 pub mod adopt;
 pub mod anchor;
 pub mod api_key;
+pub mod approval;
 pub mod bundle;
 pub mod checkpoint;
 pub mod demo;
 pub mod erase;
+pub mod export;
 pub mod hold;
 pub mod import;
 pub mod keys;
@@ -66,6 +68,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Sessions(arguments) => sessions::run(&settings, arguments).await,
         Command::Hold(arguments) => hold::run(&settings, arguments).await,
         Command::Erase(arguments) => erase::run(&settings, arguments).await,
+        Command::Approval(arguments) => approval::run(&settings, arguments).await,
+        Command::Export(arguments) => export::run(&settings, arguments).await,
         Command::Status => status::run(&settings).await,
         Command::Openapi => openapi::run(),
         Command::LoadTest(arguments) => load_test::run(&settings, arguments).await,

@@ -1,11 +1,14 @@
 //! What the commands that administer a running server have in common: which server, as whom, for which organisation, and
 //! showing what it answered.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use clap::Args;
 use daybook_ledger::LedgerId;
 use reqwest::Method;
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
 
 use crate::output;
 use crate::runtime::client::Client;
@@ -94,6 +97,24 @@ impl Session {
         serde_json::from_str(&text).context("the server's answer is not JSON")
     }
 
+    /// Saves what a GET answers; the file must not exist yet, and is there only once it is whole. Answers its length in
+    /// bytes.
+    pub async fn save(&self, path: &str, file: &Path) -> anyhow::Result<u64> {
+        let failed = || format!("cannot write {}", file.display());
+        let name = file.file_name().with_context(|| format!("{} names no file", file.display()))?;
+        let beside = file.with_file_name(format!(".{}.partial", name.to_string_lossy()));
+        let answer = self.client.send(self.client.request(Method::GET, path)).await?;
+        let written = write_pieces(answer, &beside).await.with_context(failed);
+        // A link does not replace what somebody else has put there meanwhile.
+        let saved = written.and_then(|bytes| {
+            std::fs::hard_link(&beside, file).with_context(failed)?;
+            Ok(bytes)
+        });
+        // Where it is linked it has its name; where it is not, a piece that cannot be removed does no harm.
+        let _ = std::fs::remove_file(&beside);
+        saved
+    }
+
     /// Every item of a list that comes in pages.
     pub async fn all(&self, path: &str, parameters: &[(&str, String)]) -> anyhow::Result<Vec<Value>> {
         let mut items = Vec::new();
@@ -144,6 +165,17 @@ impl Session {
         }
         Ok(())
     }
+}
+
+async fn write_pieces(mut answer: reqwest::Response, path: &Path) -> anyhow::Result<u64> {
+    let mut file = tokio::fs::File::create(path).await?;
+    let mut bytes = 0_u64;
+    while let Some(piece) = answer.chunk().await.context("the server broke off; what came is not whole")? {
+        file.write_all(&piece).await?;
+        bytes = bytes.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+    }
+    file.sync_all().await?;
+    Ok(bytes)
 }
 
 /// A JSON value as people read it in a table.

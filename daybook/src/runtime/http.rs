@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use actix_web::web::{self, Data, ServiceConfig};
+use daybook_approvals::Approvals;
 use daybook_http_kit::{MetricsAccess, Organizations, RouteTable, Telemetry};
 use daybook_identity_api::{IdentityState, OrganizationIdentity};
 use daybook_query_api::QueryState;
 use daybook_write_api::WriteState;
+use daybook_write_api::exports::ExportDesk;
 
 use crate::runtime::roles::Roles;
 
@@ -17,6 +19,10 @@ pub struct Services {
     pub roles: Roles,
     /// Commands, of each organisation.
     pub commands: Organizations<WriteState>,
+    /// What waits for a decision, of each organisation.
+    pub approvals: Organizations<Approvals>,
+    /// Commands on exports, of each organisation.
+    pub exports: Organizations<ExportDesk>,
     /// Queries, of each organisation.
     pub queries: Organizations<QueryState>,
     /// People, of each organisation.
@@ -33,6 +39,8 @@ impl Services {
     /// Mounts everything.
     pub fn mount(&self, app: &mut ServiceConfig) {
         app.app_data(Data::new(self.commands.clone()))
+            .app_data(Data::new(self.approvals.clone()))
+            .app_data(Data::new(self.exports.clone()))
             .app_data(Data::new(self.queries.clone()))
             .app_data(Data::new(self.identities.clone()))
             .app_data(Data::from(Arc::clone(&self.identity)))

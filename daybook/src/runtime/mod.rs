@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod discovery;
+pub mod gated;
 pub mod gauges;
 pub mod http;
 pub mod logging;

@@ -16,12 +16,13 @@ use daybook_ledger::writing::store_failed;
 use daybook_ledger::{Ledger, LedgerId, LedgerReader, Store};
 use daybook_projections::Projections;
 use daybook_query_api::{Checkpoints, QueryState};
-use daybook_reactors::{LargeTransactions, Reactors};
+use daybook_reactors::{LargeTransactions, Reactors, Sources};
 use daybook_read_models::ReadDb;
 use daybook_write_api::WriteState;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::runtime::gated::{self, Gated};
 use crate::runtime::outside;
 use crate::runtime::projections::Control;
 use crate::runtime::signing::Signing;
@@ -66,6 +67,8 @@ pub struct Organization {
     pub reader: LedgerReader,
     /// Commands on its records, where this process appends.
     pub commands: Option<Arc<WriteState>>,
+    /// What it does behind approvals, where this process appends.
+    pub gated: Option<Gated>,
     /// Queries of its records.
     pub queries: Arc<QueryState>,
     /// Who is in it.
@@ -140,6 +143,11 @@ impl Organization {
         let personal = PersonalData::new(common.vault.clone(), id.clone());
         let mut queries = QueryState::new(common.read_tables.clone(), reader.clone(), stopping.clone())
             .with_sealer(Arc::new(personal.clone()));
+        let gated = ledger.as_ref().map(|ledger| Gated::open(common, ledger, &directory, &personal)).transpose()?;
+        queries = match &gated {
+            Some(gated) => queries.with_exports(gated.files.clone()).with_approvals((*gated.approvals).clone()),
+            None => queries.with_exports(gated::files(common, id)?),
+        };
         if let Some(signing) = signing {
             queries = queries.with_checkpoints(Checkpoints {
                 requests: Some(signing.requests.clone()),
@@ -198,6 +206,12 @@ impl Organization {
                     }
                 }
             });
+            if let Some(gated) = &gated {
+                let (reader, tables) = (reader.clone(), common.read_tables.clone());
+                let sources = Sources::new(reader, tables, directory.clone(), personal.clone());
+                let checkpoints = signing.map(|signing| signing.requests.clone());
+                gated.react(common, sources, checkpoints, &mut workers, &stopping).await?;
+            }
             for schedule in outside::schedules(&server.outside, ledger, &common.read_tables, telemetry).await? {
                 let task = schedule.run(stopping.clone());
                 common.supervision.spawn_once(&mut workers, "anchors and witnesses", stopping.clone(), task);
@@ -218,6 +232,7 @@ impl Organization {
         Ok(Self {
             reader,
             commands,
+            gated,
             queries: Arc::new(queries),
             directory,
             identity,

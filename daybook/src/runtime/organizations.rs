@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use async_trait::async_trait;
+use daybook_approvals::Approvals;
 use daybook_http_kit::{Organizations, Telemetry};
 use daybook_identity::directory::Directory;
 use daybook_identity::vault::OrganizationStatus;
@@ -16,6 +17,7 @@ use daybook_identity_api::{CreateOrganization, CreateOrganizationError, Organiza
 use daybook_ledger::LedgerId;
 use daybook_query_api::QueryState;
 use daybook_write_api::WriteState;
+use daybook_write_api::exports::ExportDesk;
 use futures::StreamExt;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -66,6 +68,8 @@ struct Inner {
     /// which end before the organisations do.
     runtime: Handle,
     commands: Organizations<WriteState>,
+    approvals: Organizations<Approvals>,
+    exports: Organizations<ExportDesk>,
     queries: Organizations<QueryState>,
     identities: Organizations<OrganizationIdentity>,
     directories: Organizations<Directory>,
@@ -89,6 +93,8 @@ impl Registry {
             stopping: watch::Sender::new(false),
             runtime: Handle::current(),
             commands: Organizations::new(),
+            approvals: Organizations::new(),
+            exports: Organizations::new(),
             queries: Organizations::new(),
             identities: Organizations::new(),
             directories: Organizations::new(),
@@ -110,6 +116,16 @@ impl Registry {
     /// Commands on the records of each.
     pub fn commands(&self) -> Organizations<WriteState> {
         self.0.commands.clone()
+    }
+
+    /// What waits for a decision in each, and the gate.
+    pub fn approvals(&self) -> Organizations<Approvals> {
+        self.0.approvals.clone()
+    }
+
+    /// Commands on the exports of each.
+    pub fn exports(&self) -> Organizations<ExportDesk> {
+        self.0.exports.clone()
     }
 
     /// Queries of the records of each.
@@ -224,6 +240,8 @@ impl Registry {
         let open: BTreeSet<LedgerId> = locked(&self.0.open).keys().cloned().collect();
         let missing: BTreeSet<LedgerId> = wanted.filter(|id| !open.contains(id)).collect();
         self.0.commands.set_unavailable(missing.clone());
+        self.0.approvals.set_unavailable(missing.clone());
+        self.0.exports.set_unavailable(missing.clone());
         self.0.queries.set_unavailable(missing.clone());
         self.0.identities.set_unavailable(missing.clone());
         self.0.directories.set_unavailable(missing);
@@ -261,6 +279,10 @@ impl Registry {
         if let Some(commands) = &organization.commands {
             self.0.commands.insert(id.clone(), Arc::clone(commands));
         }
+        if let Some(gated) = &organization.gated {
+            self.0.approvals.insert(id.clone(), Arc::clone(&gated.approvals));
+            self.0.exports.insert(id.clone(), Arc::clone(&gated.desk));
+        }
         if let Some(identity) = &organization.identity {
             self.0.identities.insert(id.clone(), Arc::clone(identity));
         }
@@ -288,6 +310,8 @@ impl Registry {
         self.0.directories.remove(id);
         self.0.identities.remove(id);
         self.0.commands.remove(id);
+        self.0.approvals.remove(id);
+        self.0.exports.remove(id);
         self.0.queries.remove(id);
     }
 

@@ -258,6 +258,8 @@ fn listen(
     services.get_or_init(|| Services {
         roles: server.roles,
         commands: registry.commands(),
+        approvals: registry.approvals(),
+        exports: registry.exports(),
         queries: registry.queries(),
         identities: registry.identities(),
         identity: Arc::clone(&state),

@@ -2,6 +2,7 @@
 //! way.
 
 mod again;
+mod approval;
 mod handlers;
 mod perform;
 mod standing;

@@ -14,6 +14,7 @@ use daybook_ledger::commands::{CommandContext, CommandError};
 use serde_json::json;
 
 use super::again::{patiently, remove_again};
+use super::approval::Authority;
 use super::standing::{Standing, holds_on};
 use crate::exclusive::{Matter, exclusive};
 use crate::letters::mail_problem;
@@ -26,9 +27,14 @@ use crate::state::{TRIES, vault_problem};
 /// Most characters of what a refusal says of the holds.
 const MAX_DETAIL: usize = 1_900;
 
-/// Performs an approved erasure, or completes one that was interrupted. One that was performed is so again where a vault from
+/// Performs an erasure that it is recorded of that it was approved, or completes one that was interrupted. One that was performed is so again where a vault from
 /// before it was put back: that changes nothing in the ledger, and no hold covers what the ledger says is gone. 409 `erasure.held` where holds stand in the way.
-pub(super) async fn perform(doing: &Doing<'_>, id: &str, context: &CommandContext) -> Result<Done, Problem> {
+pub(super) async fn perform(
+    doing: &Doing<'_>,
+    id: &str,
+    _authority: Authority,
+    context: &CommandContext,
+) -> Result<Done, Problem> {
     let identity = doing.identity;
     let _custody = exclusive(doing.installation, &identity.id, Matter::Custody).await?;
     let state = up_to_date(identity).await?;

@@ -8,6 +8,7 @@ mod invite;
 mod list;
 pub(crate) mod operations;
 pub(crate) mod rules;
+mod same_person;
 mod status;
 pub(crate) mod view;
 
@@ -36,6 +37,7 @@ pub(crate) const COLLECTION: &str = "/users";
         status::sessions,
         status::end_sessions,
         status::remove_second_factors,
+        same_person::declare,
         compatible::set_role,
         compatible::assign_role,
         compatible::deactivate,
@@ -59,6 +61,7 @@ pub(crate) fn configure(services: &mut ServiceConfig) {
         .route("/users/{id}/sessions", web::get().to(status::sessions))
         .route("/users/{id}/sessions", web::delete().to(status::end_sessions))
         .route("/users/{id}/second-factors", web::delete().to(status::remove_second_factors))
+        .route("/people/{id}/same-person", web::post().to(same_person::declare))
         .route("/auth/assign-role", web::post().to(compatible::assign_role))
         .route("/auth/users/{id}/role", web::put().to(compatible::set_role))
         .route("/auth/users/{id}/deactivate", web::put().to(compatible::deactivate));

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use actix_web::http::{Method, header::HeaderMap};
 use actix_web::{test, web};
+use daybook_approvals::Approvals;
 use daybook_http_kit::{HttpKit, IdentityConfig, Organizations, RateLimits, RouteTable, Secret};
 use daybook_identity::authenticator::IdentityService;
 use daybook_identity::directory::Directory;
@@ -44,6 +45,8 @@ pub struct World {
     pub service: IdentityService,
     pub kit: HttpKit,
     pub directories: Organizations<Directory>,
+    pub approvals: Organizations<Approvals>,
+    dev_auth: bool,
     ahead: Arc<AtomicI64>,
     store: Arc<dyn Store>,
     /// The directories stand still but for what is waited for.
@@ -135,6 +138,8 @@ pub async fn world_with(options: Options) -> World {
         .with_access_log(Arc::new(state.recorder.clone()))
         .with_limits(RateLimits::new(many, many));
     let world = World {
+        approvals: Organizations::new(),
+        dev_auth: options.dev_auth,
         state,
         service,
         kit,
@@ -161,6 +166,7 @@ impl World {
         let id: LedgerId = id.parse().unwrap();
         let store = Arc::clone(&self.store);
         let clock = Arc::clone(&self.state.clock);
+        let clock_of_approvals = Arc::clone(&clock);
         let ledger = Ledger::open(store, id.clone(), clock, Arc::new(Unobserved)).await.unwrap();
         self.state.vault.add_organization(&id, self.state.now()).await.unwrap();
         let directory = Directory::open(ledger.reader().clone(), self.state.vault.clone()).await.unwrap();
@@ -170,6 +176,9 @@ impl World {
         let personal = PersonalData::new(self.state.vault.clone(), id.clone());
         self.state.recorder.open(ledger.clone(), personal.clone());
         self.directories.insert(id.clone(), Arc::new(directory.clone()));
+        let approvals = Approvals::new(ledger.clone(), directory.clone(), personal.clone(), clock_of_approvals);
+        let approvals = approvals.with_development(self.dev_auth);
+        self.approvals.insert(id.clone(), Arc::new(approvals));
         let organization = Arc::new(OrganizationIdentity::new(ledger, directory, personal));
         self.state.organizations.insert(id, Arc::clone(&organization));
         organization
@@ -207,6 +216,7 @@ impl World {
             daybook_http_kit::app(&self.kit)
                 .app_data(web::Data::new(self.state.clone()))
                 .app_data(web::Data::new(self.state.organizations.clone()))
+                .app_data(web::Data::new(self.approvals.clone()))
                 .service(web::scope("/v1").configure(daybook_identity_api::configure))
                 .configure(daybook_identity_api::configure),
         )

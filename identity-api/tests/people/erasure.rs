@@ -136,8 +136,11 @@ async fn interrupted_erasure_is_completed_by_performing_it_again() {
     // As if the process had died after the fact on the account.
     let organization = world.organization("main");
     let context = || CommandContext::new(Actor::human("usr_0123456789abcdef01234567"));
-    let approve =
-        ErasureCommand::Approve { by: "usr_0123456789abcdef01234567".to_owned().try_into().unwrap(), reason: None };
+    let approve = ErasureCommand::Approve {
+        by: "usr_0123456789abcdef01234567".to_owned().try_into().unwrap(),
+        reason: None,
+        approval_id: "apr_1".parse().unwrap(),
+    };
     organization.erasures.execute(&id, approve, context()).await.unwrap();
     let erase = UserCommand::Erase { erasure_id: id.parse().unwrap() };
     let outcome = organization.users.execute(&ann, erase, context()).await.unwrap();
@@ -220,8 +223,138 @@ async fn nobody_asks_with_a_key_and_decides_as_himself() {
     }
     let operators = world.post("/api-keys", OPERATOR, json!({"name": "theirs", "scopes": scopes})).await;
     let id = request(&world, &operators.text("/key_value"), &ann).await;
-    world.post(&format!("/erasures/{id}/approve"), OPERATOR, json!({})).await.problem(422, "erasure.self_approval");
-    world.post(&format!("/erasures/{id}/approve"), &key, json!({})).await.ok(200);
+    let approve = format!("/erasures/{id}/approve");
+    world.post(&approve, OPERATOR, json!({})).await.problem(422, "erasure.self_approval");
+    // Only people vote.
+    world.post(&approve, &key, json!({})).await.problem(403, "approval.person_required");
+    world.post(&approve, &owner, json!({})).await.ok(200);
+}
+
+#[actix_web::test]
+async fn nobody_decides_with_a_second_account_of_the_same_person() {
+    let world = world().await;
+    world.owner("main", "olga@example.com").await;
+    let ann = world.member("main", "ann@example.com", "analyst").await;
+    let cleo = world.member("main", "cleo@example.com", "compliance").await;
+    let second = world.member("main", "cleo.second@example.com", "admin").await;
+    let owner = world.token("main", "olga@example.com").await;
+    let (asks, decides) =
+        (world.token("main", "cleo@example.com").await, world.token("main", "cleo.second@example.com").await);
+    let id = request(&world, &asks, &ann).await;
+    let declare = format!("/v1/people/{second}/same-person");
+    let body = json!({"person": cleo, "reason": "Two contracts"});
+    world.post(&declare, &asks, body.clone()).await.problem(403, "permission.denied");
+    let nobody = json!({"person": "usr_nobody", "reason": "Two contracts"});
+    world.post(&declare, &owner, nobody).await.problem(422, "user.not_found");
+    let itself = json!({"person": second, "reason": "Two contracts"});
+    world.post(&declare, &owner, itself).await.problem(422, "user.same_person_as_itself");
+    assert_eq!(world.post(&declare, &owner, body).await.ok(200)["id"], json!(second));
+    assert_eq!(world.events("main", "user.same_person_declared").await.len(), 1);
+    let approve = format!("/erasures/{id}/approve");
+    world.post(&approve, &decides, json!({})).await.problem(422, "erasure.self_approval");
+    world.post(&approve, &owner, json!({})).await.ok(200);
+}
+
+#[actix_web::test]
+async fn erasure_is_performed_with_an_approval_that_is_used_up_for_it() {
+    let world = world().await;
+    world.owner("main", "olga@example.com").await;
+    let ann = world.member("main", "ann@example.com", "analyst").await;
+    world.member("main", "cleo@example.com", "compliance").await;
+    let (owner, officer) =
+        (world.token("main", "olga@example.com").await, world.token("main", "cleo@example.com").await);
+    let body = json!({"subject": ann, "reason": "Asked for it"});
+    let asked = world.post("/v1/erasures", &owner, body).await.ok(201);
+    let approval = asked["approval_request_id"].as_str().unwrap().to_owned();
+    let requests = world.events("main", "approval.requested").await;
+    assert_eq!(requests.len(), 1);
+    let id = asked["id"].as_str().unwrap();
+    let key = [("idempotency-key", "k1"), ("authorization", &format!("Bearer {officer}"))];
+    let approve = format!("/erasures/{id}/approve");
+    let call =
+        async || world.call(actix_web::http::Method::POST, &approve, &key, Some(json!({"reason": "Checked"}))).await;
+    assert_eq!(call().await.ok(200)["status"], "performed");
+    let approved = world.events("main", "erasure.approved").await;
+    assert_eq!((&approved[0]["approval_id"], &approved[0]["reason"]), (&json!(approval), &json!("Checked")));
+    assert_eq!(world.events("main", "approval.consumed").await.len(), 1);
+    // The same call again changes nothing; another one comes too late.
+    let before = world.entries("main").await.len();
+    assert_eq!(call().await.ok(200)["status"], "performed");
+    assert_eq!(world.entries("main").await.len(), before);
+    world.post(&approve, &officer, json!({})).await.problem(422, "erasure.already_decided");
+}
+
+#[actix_web::test]
+async fn votes_that_are_cast_where_approvals_are_decided_count() {
+    use daybook_approvals::Ballot;
+    use daybook_domain::approval::Decision;
+    use daybook_ledger::{Actor, commands::CommandContext};
+    let world = world().await;
+    world.owner("main", "olga@example.com").await;
+    let ann = world.member("main", "ann@example.com", "analyst").await;
+    let cleo = world.member("main", "cleo@example.com", "compliance").await;
+    let (owner, officer) =
+        (world.token("main", "olga@example.com").await, world.token("main", "cleo@example.com").await);
+    let voter = daybook_http_kit::Principal {
+        actor: Actor::human(cleo.as_str()),
+        organization: "main".parse().unwrap(),
+        roles: vec!["compliance".to_owned()].into(),
+        access: daybook_http_kit::Access::default().into(),
+        via: daybook_http_kit::Via::Session,
+        session_id: None,
+    };
+    let approvals = world.approvals.get(&"main".parse().unwrap()).unwrap();
+    let vote = async |id: &str, decision| {
+        let reason = Some("Elsewhere".to_owned().try_into().unwrap());
+        let ballot = Ballot { decision, reason, on_behalf_of: None, revision: None, signature: None };
+        let context = CommandContext::new(Actor::human(cleo.as_str()));
+        approvals.vote(&voter, id, ballot, context).await.unwrap();
+    };
+    let ask = async || {
+        let body = json!({"subject": ann, "reason": "Asked for it"});
+        let asked = world.post("/v1/erasures", &owner, body).await.ok(201);
+        (asked["id"].as_str().unwrap().to_owned(), asked["approval_request_id"].as_str().unwrap().to_owned())
+    };
+    // Rejected there, it does not stand in the way of another.
+    let (id, approval) = ask().await;
+    vote(&approval, Decision::Reject).await;
+    world.post(&format!("/erasures/{id}/perform"), &officer, json!({})).await.problem(422, "erasure.not_approved");
+    assert_eq!(world.get(&format!("/erasures/{id}"), &owner).await.ok(200)["status"], "rejected");
+    let (id, approval) = ask().await;
+    vote(&approval, Decision::Reject).await;
+    let (next, approval) = ask().await;
+    assert_eq!(world.get(&format!("/erasures/{id}"), &owner).await.ok(200)["status"], "rejected");
+    // Approved there, it is performed.
+    vote(&approval, Decision::Approve).await;
+    let performed = world.post(&format!("/erasures/{next}/perform"), &officer, json!({})).await.ok(200);
+    assert_eq!((&performed["status"], &performed["decided_by"]), (&json!("performed"), &json!(cleo)));
+}
+
+#[actix_web::test]
+async fn erasure_from_before_there_were_approvals_is_decided_all_the_same() {
+    use daybook_domain::erasure::{ErasureCommand, Requested};
+    use daybook_ledger::{Actor, commands::CommandContext};
+    let world = world().await;
+    let olga = world.owner("main", "olga@example.com").await;
+    let ann = world.member("main", "ann@example.com", "analyst").await;
+    world.member("main", "cleo@example.com", "compliance").await;
+    let (owner, officer) =
+        (world.token("main", "olga@example.com").await, world.token("main", "cleo@example.com").await);
+    let organization = world.organization("main");
+    let requested = Requested {
+        erasure_id: "era_before".parse().unwrap(),
+        subject: ann.clone().try_into().unwrap(),
+        reason: "Asked for it".to_owned().try_into().unwrap(),
+        requested_by: olga.clone().try_into().unwrap(),
+    };
+    let context = CommandContext::new(Actor::human(olga.as_str()));
+    let command = ErasureCommand::Request(Box::new(requested));
+    let outcome = organization.erasures.execute("era_before", command, context).await.unwrap();
+    organization.settle(&outcome).await.unwrap();
+    world.post("/erasures/era_before/approve", &owner, json!({})).await.problem(422, "erasure.self_approval");
+    world.post("/erasures/era_before/approve", &officer, json!({})).await.ok(200);
+    let opened = world.events("main", "approval.requested").await;
+    assert_eq!(opened[0]["requester"]["actor"], json!(olga), "in the name of whoever asked");
 }
 
 /// Somebody erased, in a world whose vault is then put back as it was before.
@@ -238,7 +371,8 @@ async fn erased_and_back() -> (World, String, String) {
     let by = "usr_0123456789abcdef01234567";
     let context = || CommandContext::new(Actor::human(by));
     use daybook_domain::erasure::ErasureCommand;
-    let approve = ErasureCommand::Approve { by: by.to_owned().try_into().unwrap(), reason: None };
+    let approval_id = "apr_1".parse().unwrap();
+    let approve = ErasureCommand::Approve { by: by.to_owned().try_into().unwrap(), reason: None, approval_id };
     organization.erasures.execute(&id, approve, context()).await.unwrap();
     let erase = daybook_domain::user::UserCommand::Erase { erasure_id: id.parse().unwrap() };
     organization.users.execute(&ann, erase, context()).await.unwrap();

@@ -91,7 +91,7 @@ fn covered(covers: &[Covered]) -> String {
 }
 
 /// The first few of a list, and how many more there are.
-fn few<T: AsRef<str>>(names: &[T]) -> String {
+pub(super) fn few<T: AsRef<str>>(names: &[T]) -> String {
     const TOLD: usize = 3;
     let told: Vec<&str> = names.iter().take(TOLD).map(AsRef::as_ref).collect();
     match names.len().saturating_sub(TOLD) {

@@ -104,6 +104,9 @@ pub(super) fn user(id: &str, event: &UserEvent) -> String {
             format!("Second factor {} ({}) of user {id} removed{by}", event.factor_id, event.kind)
         }
         UserEvent::IdentityLinked(event) => format!("User {id} linked to an identity of {}", event.provider),
+        UserEvent::SamePersonDeclared(event) => {
+            format!("User {id} is the same person as {}, as {} declared", event.person, event.by)
+        }
         UserEvent::Erased(event) => format!("User {id} erased ({})", event.erasure_id),
     }
 }

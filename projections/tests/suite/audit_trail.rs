@@ -155,6 +155,8 @@ const ABOUT_PEOPLE: &[&str] = &[
     "Second factor fac_1 (passkey) of user usr_5f0c2a9d3b7e41866a1d0c42 enabled",
     "Second factor fac_1 (passkey) of user usr_5f0c2a9d3b7e41866a1d0c42 removed",
     "User usr_5f0c2a9d3b7e41866a1d0c42 linked to an identity of corporate",
+    "User usr_5f0c2a9d3b7e41866a1d0c42 is the same person as usr_0b1c2d3e4f5061728394a5b6, as \
+     usr_c7d8e9f00112233445566778 declared",
     "User usr_5f0c2a9d3b7e41866a1d0c42 erased (era_1)",
     "User usr_5f0c2a9d3b7e41866a1d0c42 started session ses_1 (password, totp)",
     "Session ses_1 ended: logout",
@@ -196,8 +198,9 @@ fn stream_id(stream_type: &str) -> &'static str {
 
 /// Appends every example of the catalogue that is about people.
 async fn append_what_happens_to_people(world: &World) {
-    let about_records = ["transaction", "incident", "ledger", "ledger_keys"];
-    for event in daybook_domain::catalogue().iter().filter(|event| !about_records.contains(&event.stream_type)) {
+    let about_others =
+        ["transaction", "incident", "ledger", "ledger_keys", "approval_policy", "delegation", "approval", "export"];
+    for event in daybook_domain::catalogue().iter().filter(|event| !about_others.contains(&event.stream_type)) {
         let mut append = world.prepare(event.stream_type, stream_id(event.stream_type), &[("any", json!({}))]);
         append.events = vec![daybook_ledger::Draft::new(event.event_type, 1, event.example.to_owned())];
         world.ledger.append(append).await.unwrap();

@@ -4,9 +4,11 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::body::{BoxBody, MessageBody};
+use daybook_domain::approval::KnownAction;
 use daybook_domain::incident::Severity;
 use daybook_domain::transaction::TransactionStatus;
 
+use crate::decisions::Decisions;
 use crate::world::World;
 
 const ADMIN: [(&str, &str); 2] = [("x-user-email", "admin@example.com"), ("x-user-role", "viewer")];
@@ -111,6 +113,21 @@ async fn topics_choose_and_quiet_clients_still_get_on() {
     }
     world.open("inc_a", "Order stuck", Severity::High).await;
     assert_eq!(client.entries(1).await, [(10, "incident".to_owned())]);
+}
+
+#[actix_web::test]
+async fn one_topic_stands_for_all_that_decisions_are_made_of() {
+    let world = World::new().await;
+    let mut decisions = Client::connect(&world, "?topics=approvals&from=0", &[]).await;
+    let mut both = Client::connect(&world, "?topics=approvals,exports,incident&from=0", &[]).await;
+    record(&world, "TX-A").await;
+    Decisions::of(&world).open("apr_1", KnownAction::AgentTriage, "usr_1", 0).await;
+    world.open("inc_a", "Order stuck", Severity::High).await;
+    let requested = vec![(1, "approval".to_owned()), (2, "approval".to_owned())];
+    assert_eq!(decisions.entries(2).await, requested);
+    let mut all = requested;
+    all.push((3, "incident".to_owned()));
+    assert_eq!(both.entries(3).await, all);
 }
 
 #[actix_web::test]

@@ -7,11 +7,15 @@
     reason = "a failed unwrap is a failed test"
 )]
 
+mod agents;
+mod approvals;
 mod audit;
 mod bundles;
 mod checkpoints;
+mod decisions;
 mod departments;
 mod document;
+mod exports;
 mod figures;
 mod hostile;
 mod incidents;

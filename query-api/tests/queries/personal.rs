@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use daybook_domain::approval::{ApprovalCommand, KnownAction};
 use daybook_domain::incident::Severity;
 use daybook_domain::personal::{PersonalText, SealedText};
 use daybook_domain::text::{Paragraph, RemarkId};
@@ -13,6 +14,7 @@ use daybook_http_kit::sealer::SealedValue;
 use daybook_http_kit::{Problem, Sealer};
 use serde_json::Value;
 
+use crate::decisions::Decisions;
 use crate::world::World;
 
 const SEALED: &str = "dbs1.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXAAECAwQFBgcICQoLDA0ODw";
@@ -140,4 +142,24 @@ async fn audit_trail_tells_of_a_sealed_text_without_it_and_entries_have_their_by
         assert!(!world.get(path).await.text().contains("dbs1."), "{path}");
     }
     assert!(world.get("/v1/ledgers/main/entries").await.text().contains(SEALED));
+}
+
+#[actix_web::test]
+async fn comments_on_approvals_are_sealed_for_a_field_of_their_own() {
+    let opener = Arc::new(Opener::default());
+    let mut world = World::new().await;
+    world.state = world.state.clone().with_sealer(Arc::clone(&opener) as Arc<dyn Sealer>);
+    let decisions = Decisions::of(&world);
+    decisions.open("apr_1", KnownAction::AgentTriage, "usr_1", 0).await;
+    for (number, text) in texts().into_iter().enumerate() {
+        let comment_id = RemarkId::parse("", format!("r{number}")).unwrap();
+        let comment = ApprovalCommand::Comment { comment_id, by: crate::decisions::actor("usr_1"), text };
+        decisions.execute("apr_1", "usr_1", comment).await;
+    }
+    let shown = ["usr_1 in approval.comment", "by a program", "usr_2 in approval.comment"];
+    let history = world.get("/v1/approvals/apr_1/history?offset=2").await;
+    assert_eq!(column(&history.json()["items"], "comment"), shown);
+    let log = world.get("/agent/ops/actions/apr_1/history").await;
+    assert_eq!(column(&log.json(), "comment")[1..], shown);
+    assert!(!history.text().contains("dbs1.") && !log.text().contains("dbs1."));
 }

@@ -8,11 +8,16 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::HeaderMap;
 use actix_web::{test, web};
+use daybook_approvals::Approvals;
 use daybook_domain::incident::{DetectionMethod, IncidentType, Open, Severity};
 use daybook_domain::text::{IncidentId, Line, ShortName, TransactionId};
 use daybook_domain::transaction::{Record, TransactionStatus};
 use daybook_domain::{Incident, IncidentCommand, Meta, Money, Timestamp, Transaction, TransactionCommand};
+use daybook_exports::ExportFiles;
 use daybook_http_kit::{HttpKit, IdentityConfig, MetricsAccess, Organizations, RouteTable, Telemetry, app};
+use daybook_identity::directory::Directory;
+use daybook_identity::personal::PersonalData;
+use daybook_identity::vault::{MasterKey, Vault};
 use daybook_ledger::checkpoint::Checkpointer;
 use daybook_ledger::commands::{CommandContext, Commands};
 use daybook_ledger::cqrs::StreamPolicy;
@@ -40,7 +45,7 @@ pub struct World {
     pub shutdown: watch::Sender<bool>,
     transactions: Commands<Transaction>,
     incidents: Commands<Incident>,
-    _folder: TempDir,
+    pub folder: TempDir,
 }
 
 /// What came back.
@@ -96,7 +101,7 @@ impl World {
             projections,
             state,
             shutdown,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -129,6 +134,20 @@ impl World {
         let answer = self.send("POST", "/v1/ledgers/main/checkpoints", &ADMIN).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
+    }
+
+    /// A world that knows who can decide what, and has a folder for the files of exports.
+    pub async fn deciding() -> Self {
+        let mut world = Self::new().await;
+        let path = world.folder.path();
+        let vault = Vault::open_sqlite(path.join("vault.db"), MasterKey::from_hex(&"0a".repeat(32)).unwrap());
+        let vault = vault.await.unwrap();
+        let directory = Directory::open(world.ledger.reader().clone(), vault.clone()).await.unwrap();
+        let personal = PersonalData::new(vault, LedgerId::main());
+        let approvals = Approvals::new(world.ledger.clone(), directory, personal, Arc::new(|| STARTED_US));
+        let files = ExportFiles::open(path.join("exports")).unwrap();
+        world.state = world.state.clone().with_approvals(approvals.with_development(true)).with_exports(files);
+        world
     }
 
     /// Folds what has been recorded.

@@ -22,9 +22,24 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "daybook-reactors",
-        &["daybook-domain", "daybook-ledger", "daybook-read-models", "daybook-time-stamping"],
+        &[
+            "daybook-domain",
+            "daybook-ledger",
+            "daybook-read-models",
+            "daybook-time-stamping",
+            "daybook-approvals",
+            "daybook-exports",
+            "daybook-identity",
+            "daybook-http-kit",
+        ],
         &["actix-web", "utoipa"],
     ),
+    (
+        "daybook-approvals",
+        &["daybook-domain", "daybook-ledger", "daybook-http-kit", "daybook-identity"],
+        &["sqlx", "rusqlite", "reqwest"],
+    ),
+    ("daybook-exports", &["daybook-domain", "daybook-ledger"], &["sqlx", "rusqlite", "actix-web", "utoipa"]),
     ("daybook-time-stamping", &[], &["sqlx", "rusqlite", "actix-web", "reqwest", "tokio", "rand", "rustls"]),
     ("daybook-http-kit", &["daybook-ledger"], &["sqlx", "rusqlite", "reqwest"]),
     (
@@ -34,11 +49,19 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "daybook-identity-api",
-        &["daybook-domain", "daybook-ledger", "daybook-http-kit", "daybook-identity"],
+        &["daybook-domain", "daybook-ledger", "daybook-http-kit", "daybook-identity", "daybook-approvals"],
         &["sqlx", "rusqlite", "reqwest"],
     ),
-    ("daybook-write-api", &["daybook-domain", "daybook-ledger", "daybook-http-kit"], &["sqlx", "rusqlite", "reqwest"]),
-    ("daybook-query-api", &["daybook-read-models", "daybook-ledger", "daybook-http-kit"], &["rusqlite", "reqwest"]),
+    (
+        "daybook-write-api",
+        &["daybook-domain", "daybook-ledger", "daybook-http-kit", "daybook-approvals", "daybook-exports"],
+        &["sqlx", "rusqlite", "reqwest"],
+    ),
+    (
+        "daybook-query-api",
+        &["daybook-read-models", "daybook-ledger", "daybook-http-kit", "daybook-approvals", "daybook-exports"],
+        &["rusqlite", "reqwest"],
+    ),
     (
         "daybook-auditor",
         &["daybook-ledger", "daybook-domain", "daybook-time-stamping"],

@@ -9,6 +9,7 @@
 )]
 
 mod anchors;
+mod approvals;
 mod architecture;
 mod attacks;
 mod authorisation;
@@ -17,6 +18,7 @@ mod checkpoints;
 mod concurrency;
 mod crash;
 mod embedded;
+mod exports;
 mod faults;
 mod hostile;
 mod hostile_values;

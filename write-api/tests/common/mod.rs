@@ -2,15 +2,24 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap is a failed test")]
 
+pub mod exports;
+pub mod people;
+
 use std::sync::Arc;
 
 use actix_web::http::{Method, StatusCode, header::HeaderMap};
 use actix_web::{test, web};
-use daybook_http_kit::{HttpKit, IdentityConfig, Organizations, RouteTable, Secret};
+use daybook_approvals::Approvals;
+use daybook_exports::ExportFiles;
+use daybook_http_kit::{HttpKit, IdentityConfig, Organizations, RouteTable, Secret, Telemetry};
+use daybook_identity::directory::Directory;
+use daybook_identity::personal::PersonalData;
+use daybook_identity::vault::{MasterKey, Vault};
 use daybook_ledger::sequencer::{Unobserved, system_clock};
 use daybook_ledger::store::sqlite::SqliteStore;
 use daybook_ledger::{Ledger, LedgerId};
 use daybook_write_api::WriteState;
+use daybook_write_api::exports::ExportDesk;
 use serde_json::Value;
 
 pub const TOKEN: &str = "test-operator-token";
@@ -18,6 +27,10 @@ pub const TOKEN: &str = "test-operator-token";
 pub struct Fixture {
     pub ledger: Ledger,
     pub state: WriteState,
+    pub approvals: Approvals,
+    pub telemetry: Telemetry,
+    pub files: ExportFiles,
+    pub desk: ExportDesk,
     _folder: tempfile::TempDir,
 }
 
@@ -26,7 +39,21 @@ pub async fn fixture() -> Fixture {
     let store = Arc::new(SqliteStore::open(folder.path().join("ledger.db")).unwrap());
     let ledger = Ledger::open(store, LedgerId::main(), system_clock(), Arc::new(Unobserved)).await.unwrap();
     let state = WriteState::new(ledger.clone(), system_clock());
-    Fixture { ledger, state, _folder: folder }
+    let master = MasterKey::from_hex(&"0a".repeat(32)).unwrap();
+    let vault = Vault::open_sqlite(folder.path().join("vault.db"), master).await.unwrap();
+    let directory = Directory::open(ledger.reader().clone(), vault.clone()).await.unwrap();
+    let personal = PersonalData::new(vault, LedgerId::main());
+    let approvals = Approvals::new(ledger.clone(), directory, personal, system_clock()).with_development(true);
+    let files = ExportFiles::open(folder.path().join("exports")).unwrap();
+    let desk = ExportDesk::new(ledger.clone(), approvals.clone(), files.clone(), system_clock())
+        .with_destinations(["archive", "mail"].map(|name| name.parse().unwrap()));
+    let telemetry = Telemetry::new().unwrap();
+    Fixture { ledger, state, approvals, telemetry, files, desk, _folder: folder }
+}
+
+/// Who is believed: the operator's token, and development headers.
+pub fn identity() -> IdentityConfig {
+    IdentityConfig::new(Some(Secret::new(TOKEN)), true)
 }
 
 pub struct Answer {
@@ -63,8 +90,7 @@ impl Answer {
 
 /// One request. `headers` without credentials get the operator's token unless they name `x-user-role`.
 pub async fn call(fixture: &Fixture, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
-    let identity = IdentityConfig::new(Some(Secret::new(TOKEN)), true);
-    call_with(HttpKit::new(identity, RouteTable::default()), fixture, method, path, headers, body).await
+    call_with(HttpKit::new(identity(), RouteTable::default()), fixture, method, path, headers, body).await
 }
 
 /// The same with other callers.
@@ -80,6 +106,9 @@ pub async fn call_with(
     let app = test::init_service(
         daybook_http_kit::app(&kit)
             .app_data(web::Data::new(Organizations::single(LedgerId::main(), fixture.state.clone())))
+            .app_data(web::Data::new(Organizations::single(LedgerId::main(), fixture.approvals.clone())))
+            .app_data(web::Data::new(Organizations::single(LedgerId::main(), fixture.desk.clone())))
+            .app_data(web::Data::new(fixture.telemetry.clone()))
             .service(web::scope("/v1").configure(daybook_write_api::configure))
             .configure(daybook_write_api::configure),
     )

@@ -1,0 +1,171 @@
+//! Exports that are taken by asking the same again, as predecessors' clients do: the first call asks for approval, a call
+//! after the decision waits for the file and takes it.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use daybook_domain::approval::ApprovalStatus;
+use daybook_domain::export::{Collected, Export, ExportCommand, ExportError, ExportStatus, Requested};
+use daybook_http_kit::{Principal, Problem};
+use daybook_ledger::commands::{CommandContext, Outcome};
+use tokio::time::{Instant, timeout_at};
+
+use super::asking::{Asked, REQUIRES_APPROVAL};
+use super::desk::{ExportDesk, actor};
+use super::file;
+use super::handlers::{pending, waiting};
+
+/// How long a call waits for a file that is being made.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How far the export that the caller comes for has come.
+enum Standing {
+    /// Nobody asked for it, or what was asked for came to nothing.
+    Nothing,
+    /// Somebody has to decide.
+    Pending(Box<Outcome<Export>>),
+    /// It is there, or will be.
+    Coming(Box<Outcome<Export>>),
+}
+
+/// Answers a call: asks for the export, says what is waited for, or hands the file out, once.
+pub(super) async fn hand_out(
+    desk: &ExportDesk,
+    caller: &Principal,
+    asked: &Asked,
+    context: CommandContext,
+) -> Result<HttpResponse, Problem> {
+    // The call is the same each time and its answer is not: it is no command that a key could repeat.
+    let context = CommandContext { command: None, expected_version: None, ..context };
+    let export = {
+        // Two calls at once ask for one export.
+        let _turn = desk.asking.lock().await;
+        match standing(desk, caller, asked, &context).await? {
+            Standing::Pending(export) => return Ok(is_pending(&export)),
+            Standing::Coming(export) => *export,
+            Standing::Nothing => {
+                let opened = asked.open(desk, caller, context.clone()).await?;
+                if !opened.is_approved() {
+                    return Ok(pending(&opened));
+                }
+                opened.export
+            }
+        }
+    };
+    let Some(export) = made(desk, &export.id).await? else { return Err(gone(asked)) };
+    if !export.aggregate.has_file() {
+        let approval = approval_of(&export);
+        return Ok(waiting(&export, approval, "Export is being generated".to_owned(), "generating"));
+    }
+    take(desk, caller, &export, context).await
+}
+
+fn is_pending(export: &Outcome<Export>) -> HttpResponse {
+    waiting(export, approval_of(export), REQUIRES_APPROVAL.to_owned(), "pending")
+}
+
+fn approval_of(export: &Outcome<Export>) -> String {
+    export.aggregate.request().map(|request| request.approval_id.to_string()).unwrap_or_default()
+}
+
+/// What there is of the caller's own for exactly this. Asked of the ledger, never of a read table.
+async fn standing(
+    desk: &ExportDesk,
+    caller: &Principal,
+    asked: &Asked,
+    context: &CommandContext,
+) -> Result<Standing, Problem> {
+    let state = desk.approvals.directory().up_to_date().await?;
+    let mine = state.exports_to_collect_of(state.person_of(caller.actor.id.as_str()));
+    for found in mine.iter().filter(|found| asked.is_asked_by(&found.request)) {
+        let export = Box::new(desk.find(found.request.export_id.as_str()).await?);
+        match export.aggregate.status() {
+            Some(ExportStatus::Requested) => match decision(desk, caller, asked, &found.request, context).await? {
+                Some(ApprovalStatus::Draft | ApprovalStatus::Pending) => return Ok(Standing::Pending(export)),
+                Some(ApprovalStatus::Approved | ApprovalStatus::Consumed) => return Ok(Standing::Coming(export)),
+                // It ended; that is recorded in the export as well, soon.
+                _ => {}
+            },
+            Some(ExportStatus::Approved | ExportStatus::Generating | ExportStatus::Generated) => {
+                return Ok(Standing::Coming(export));
+            }
+            _ => {}
+        }
+    }
+    Ok(Standing::Nothing)
+}
+
+/// How far the approval has come. Where the request for it was never opened, because the process died in between, it is
+/// opened now.
+async fn decision(
+    desk: &ExportDesk,
+    caller: &Principal,
+    asked: &Asked,
+    request: &Requested,
+    context: &CommandContext,
+) -> Result<Option<ApprovalStatus>, Problem> {
+    match desk.approvals.find(request.approval_id.as_str()).await {
+        Ok(approval) => Ok(approval.aggregate.status()),
+        Err(problem) if problem.status() == 404 => {
+            Ok(asked.open_approval(desk, caller, request, context).await?.aggregate.status())
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// The export once its file is there, or as it is when patience ends; `None` where it came to nothing meanwhile. The
+/// directory is told of every entry, and knows what is still to be made.
+async fn made(desk: &ExportDesk, id: &str) -> Result<Option<Outcome<Export>>, Problem> {
+    let deadline = Instant::now() + PATIENCE;
+    let directory = desk.approvals.directory();
+    let mut moved = directory.positions();
+    loop {
+        moved.borrow_and_update();
+        let is_coming = directory.now().exports_to_collect.get(id).is_some_and(|export| !export.is_generated);
+        if !is_coming {
+            let export = desk.find(id).await?;
+            match export.aggregate.status() {
+                Some(ExportStatus::Requested | ExportStatus::Approved | ExportStatus::Generating) => {}
+                Some(ExportStatus::Generated) => return Ok(Some(export)),
+                Some(ExportStatus::Failed) => return Err(failed(&export)),
+                _ => return Ok(None),
+            }
+        }
+        if timeout_at(deadline, moved.changed()).await.is_err() {
+            return desk.find(id).await.map(Some);
+        }
+    }
+}
+
+fn failed(export: &Outcome<Export>) -> Problem {
+    let why = export.aggregate.last_failure().map(|failure| failure.why.to_string()).unwrap_or_default();
+    Problem::refused("export.failed", format!("the export could not be made: {why}"))
+        .with_member("export_id", export.id.as_str())
+}
+
+fn gone(asked: &Asked) -> Problem {
+    let detail =
+        format!("the export of {} was rejected, cancelled or removed; the same call asks for it anew", asked.kind);
+    Problem::conflict("export.ended", detail)
+}
+
+/// Records that it is taken, then streams it: nothing leaves the house unrecorded. A download that breaks off is repeated
+/// with `GET /exports/{id}/file`.
+async fn take(
+    desk: &ExportDesk,
+    caller: &Principal,
+    export: &Outcome<Export>,
+    context: CommandContext,
+) -> Result<HttpResponse, Problem> {
+    let (Some(request), Some(generated)) = (export.aggregate.request(), export.aggregate.generated()) else {
+        return Err(daybook_approvals::refused(&ExportError::NotFound));
+    };
+    let opened = file::open(desk, generated).await?;
+    let caller = actor(caller)?;
+    // Another account of the same person takes it in that person's name.
+    let by = if caller == request.requested_by { caller } else { request.person.clone() };
+    let command = ExportCommand::Collect(Collected { by, at: desk.now()? });
+    let collected = desk.execute(&export.id, command, context).await?;
+    desk.approvals.directory().settle_at(collected.receipt.position).await?;
+    Ok(file::answer(opened, request.format, generated))
+}
