@@ -19,6 +19,7 @@ use daybook_ledger::canonical::GENESIS_TAG;
 
 use crate::batch::Batch;
 use crate::cell::{Cell, Digest, EntryRow, Fields, LedgerKey, Problems};
+use crate::gate::{self, Gate};
 use crate::group::canonical_fields;
 use crate::hashing::Look;
 use crate::head::{HeadRow, State};
@@ -74,6 +75,7 @@ pub(crate) struct LedgerCheck {
     beyond: Option<Beyond>,
     versions: StreamVersions,
     own: OwnEntries,
+    gate: Gate,
     tile_roots: Option<TileRoots>,
     stored_tiles: Option<StoredTiles>,
     checkpoints: (u64, Vec<StoredCheckpoint>),
@@ -128,6 +130,7 @@ impl LedgerCheck {
             beyond: None,
             versions: StreamVersions::new(from > 0 || picked),
             own: OwnEntries::default(),
+            gate: Gate::new(options.max_findings),
             tile_roots: options.tile_roots.clone(),
             stored_tiles: has_tiles.then(StoredTiles::default),
             checkpoints: (0, Vec::new()),
@@ -341,6 +344,9 @@ impl LedgerCheck {
         let linked = self.link(fields, problems);
         if own_entries::is_own(fields.stream_type) {
             self.own_entry(fields, before, problems);
+        }
+        if gate::is_watched(fields.stream_type, fields.event_type) {
+            self.gate.entry(fields);
         }
         if self.has_tree() {
             let completed = self.tree.leaf(leaf)?;

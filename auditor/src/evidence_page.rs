@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 
 use crate::evidence_text::{comparison, outcome_words};
 use crate::examine::Examination;
+use crate::gate::ApprovalCounts;
 use crate::judge::moment;
 use crate::trust::LedgerEvidence;
 use crate::words::{FindingWords, Tone, all_findings, entries, grouped, inside_finding, trust_finding, verdicts};
@@ -115,8 +116,14 @@ fn ledger(page: &mut String, evidence: &LedgerEvidence) -> fmt::Result {
     writeln!(page, "</ul>\n<h3>Findings</h3>")?;
     let listed = all_findings(evidence);
     let inside = u64::try_from(evidence.figures.integrity.findings.len()).unwrap_or(u64::MAX);
-    findings(page, &listed, evidence.figures.integrity.findings_total.saturating_sub(inside))?;
-    for left_out in &evidence.figures.integrity.not_evaluated {
+    let more = evidence.figures.integrity.findings_total.saturating_sub(inside);
+    let approvals = &evidence.figures.approvals;
+    let of_approvals = u64::try_from(approvals.findings.len()).unwrap_or(u64::MAX);
+    findings(page, &listed, more.saturating_add(approvals.findings_total.saturating_sub(of_approvals)))?;
+    for observed in &approvals.observations {
+        writeln!(page, "<p>Observed at position {}: {}.</p>", observed.position, Safe(&observed.detail))?;
+    }
+    for left_out in evidence.figures.integrity.not_evaluated.iter().chain(&approvals.not_evaluated) {
         writeln!(page, "<p>Not evaluated: {}.</p>", Safe(left_out))?;
     }
     figures(page, evidence)?;
@@ -158,6 +165,12 @@ fn figures(page: &mut String, evidence: &LedgerEvidence) -> fmt::Result {
         ("Payloads erased", format!("{}: the key to their personal fields was destroyed", grouped(payloads.erased))),
         ("Payloads pruned", format!("{}: removed after their retention", grouped(payloads.pruned))),
         ("Payloads missing", format!("{}: gone, and no entry allows it", grouped(payloads.missing))),
+        ("Things that need an approval", grouped(figures.approvals.counts.gated_actions)),
+        ("Approvals requested, used", used_of(&figures.approvals.counts)),
+        (
+            "Votes, signed ones",
+            format!("{}, {}", grouped(figures.approvals.counts.votes), grouped(figures.approvals.counts.signed_votes)),
+        ),
         ("Seals compared", grouped(figures.seals)),
         ("Tiles compared", grouped(figures.tiles)),
         ("Chain hash", figures.hash.clone().unwrap_or_else(|| "\u{2013}".to_owned())),
@@ -171,6 +184,10 @@ fn figures(page: &mut String, evidence: &LedgerEvidence) -> fmt::Result {
         writeln!(page, "<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", Safe(&value))?;
     }
     close_table(page)
+}
+
+fn used_of(counts: &ApprovalCounts) -> String {
+    format!("{}, {}", grouped(counts.requests), grouped(counts.consumed))
 }
 
 fn checkpoints(page: &mut String, evidence: &LedgerEvidence) -> fmt::Result {

@@ -57,7 +57,15 @@ fn ledger(text: &mut String, evidence: &LedgerEvidence, explain: bool) -> fmt::R
     if figures.integrity.findings_total > listed {
         writeln!(text, "  and {} more faults inside", grouped(figures.integrity.findings_total - listed))?;
     }
-    for left_out in &figures.integrity.not_evaluated {
+    let approvals = &figures.approvals;
+    let listed = u64::try_from(approvals.findings.len()).unwrap_or(u64::MAX);
+    if approvals.findings_total > listed {
+        writeln!(text, "  and {} more faults of approvals", grouped(approvals.findings_total - listed))?;
+    }
+    for observed in &approvals.observations {
+        wrapped(text, &format!("  observed at position {}: ", observed.position), &observed.detail)?;
+    }
+    for left_out in figures.integrity.not_evaluated.iter().chain(&approvals.not_evaluated) {
         wrapped(text, "  not evaluated ", left_out)?;
     }
     let payloads = &figures.payloads;
@@ -169,7 +177,7 @@ fn wrapped(text: &mut String, lead: &str, body: &str) -> fmt::Result {
 }
 
 /// What a source wrote must not move a terminal's cursor or hide what follows.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|character| {
             let hidden = (character.is_control() && character != '\n')

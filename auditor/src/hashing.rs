@@ -7,6 +7,7 @@
 
 use crate::batch::Batch;
 use crate::cell::{Cell, Digest, LedgerKey, Problems, fields_of};
+use crate::gate;
 use crate::group::Group;
 use crate::merkle::{self, TILE_WIDTH};
 use crate::own_entries;
@@ -18,7 +19,7 @@ use crate::streams::{Record, StreamNames};
 pub(crate) enum Look {
     /// Something is wrong with it.
     Odd,
-    /// Plain, and an entry that the ledger wrote about itself: what it says is to be looked at.
+    /// Plain, and an entry that the ledger wrote about itself, or one about approvals: what it says is to be looked at.
     Own,
     /// Plain.
     Plain,
@@ -183,7 +184,9 @@ impl Hashing {
                         && before.hash == *fields.previous_hash
                         && before.recorded_at <= fields.recorded_at
                 });
-                let look = match (own_entries::is_own(fields.stream_type), goes_on) {
+                let is_looked_at =
+                    own_entries::is_own(fields.stream_type) || gate::is_watched(fields.stream_type, fields.event_type);
+                let look = match (is_looked_at, goes_on) {
                     (true, _) => Look::Own,
                     (false, true) => Look::Smooth,
                     (false, false) => Look::Plain,

@@ -145,6 +145,11 @@ impl TrustedKeys {
         }
     }
 
+    /// Takes over another file's keys.
+    pub fn extend(&mut self, other: Self) {
+        self.keys.extend(other.keys);
+    }
+
     /// All of them.
     pub fn keys(&self) -> &[TrustedKey] {
         &self.keys

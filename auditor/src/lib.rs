@@ -12,6 +12,8 @@ mod entry_line;
 pub mod evidence_page;
 pub mod evidence_text;
 pub mod examine;
+pub mod export_check;
+pub mod gate;
 mod group;
 mod hashing;
 mod head;

@@ -30,6 +30,7 @@ enum Command {
     Replay(commands::replay::Arguments),
     Diff(commands::diff::Arguments),
     Report(commands::report::Arguments),
+    Export(commands::export::Arguments),
 }
 
 #[tokio::main]
@@ -42,6 +43,7 @@ async fn main() -> ExitCode {
         Command::Replay(arguments) => commands::replay::run(arguments).await,
         Command::Diff(arguments) => commands::diff::run(arguments).await,
         Command::Report(arguments) => commands::report::run(arguments).await,
+        Command::Export(arguments) => commands::export::run(arguments).await,
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

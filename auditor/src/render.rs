@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use chrono::{DateTime, SecondsFormat};
 
 use crate::report::{Finding, LedgerReport, Report, Verdict};
+use crate::trust::Answer;
 
 impl Report {
     /// The report as plain, aligned text, a block a ledger. Ends with a line feed.
@@ -27,7 +28,7 @@ impl fmt::Display for Report {
         for finding in &self.findings {
             writeln!(formatter, "store: FAILED: {}", finding.detail)?;
         }
-        let failed = self.ledgers.iter().filter(|ledger| ledger.integrity.verdict == Verdict::Failed).count();
+        let failed = self.ledgers.iter().filter(|ledger| !ledger.is_verified()).count();
         let counted = plural(self.ledgers.len(), "ledger");
         let outcome = match (self.is_verified(), failed) {
             (true, _) if self.ledgers.is_empty() => return Ok(()),
@@ -68,6 +69,16 @@ impl fmt::Display for LedgerReport {
             moment(self.time.first_recorded_at),
             moment(self.time.last_recorded_at)
         )?;
+        let approvals = &self.approvals;
+        let answer = match approvals.verdict {
+            Answer::Verified => "verified",
+            Answer::Failed => "FAILED",
+            Answer::NotChecked => "not checked",
+        };
+        writeln!(formatter, "  approvals     {answer}: {}", approvals.reason)?;
+        for finding in &approvals.findings {
+            writeln!(formatter, "                {}", place_and_detail(finding))?;
+        }
         let payloads = &self.payloads;
         writeln!(
             formatter,

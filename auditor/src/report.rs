@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+use crate::gate::Approvals;
+use crate::trust::Answer;
+
 /// What is wrong. The wire name is the snake-case form and stays as it is once published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,6 +95,36 @@ pub enum FindingKind {
     TimestampInvalid,
     /// What stands where a checkpoint should is none.
     CheckpointMalformed,
+    /// Something was done that needs an approval, and none was used for it before.
+    ActionWithoutApproval,
+    /// An approval was granted, used or reopened although it was not decided, or over.
+    ApprovalNotGranted,
+    /// An approval was used before it held or after it had ceased to.
+    ApprovalExpired,
+    /// An approval was used more than once.
+    ApprovalConsumedTwice,
+    /// More than one thing that was done names the same approval.
+    ApprovalReused,
+    /// What was asked for, granted, used or done is not the same.
+    ApprovalDigestMismatch,
+    /// An approval was used for another execution than the one that names it.
+    ApprovalExecutionMismatch,
+    /// A request is under another policy than the one in force, or was granted otherwise than that allows.
+    ApprovalPolicyMismatch,
+    /// The person who asked, or broke the glass, is among those who voted.
+    ApprovalSelfVote,
+    /// Somebody voted who stands in for the person who asked.
+    ApprovalDelegateVote,
+    /// A person counts twice.
+    ApprovalVoteRepeated,
+    /// A vote cannot count: it is about something else, out of turn, too late, or of somebody who was not asked.
+    ApprovalVoteInvalid,
+    /// An approval was granted although a clause does not have its votes.
+    ApprovalVotesMissing,
+    /// The signature of a vote does not verify.
+    VoteSignatureInvalid,
+    /// An entry about approvals, or about what needs one, does not say what such an entry says.
+    ApprovalUnreadable,
 }
 
 impl FindingKind {
@@ -221,6 +254,8 @@ pub struct LedgerReport {
     pub authorship: NotChecked,
     /// Since when?
     pub time: Time,
+    /// Did anything that needs an approval happen without one?
+    pub approvals: Approvals,
     /// What became of the payloads.
     pub payloads: PayloadCounts,
     /// Number of entries read; the same as `size`.
@@ -256,6 +291,13 @@ pub struct LedgerReport {
     /// with the first entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
+}
+
+impl LedgerReport {
+    /// Whether its integrity holds, and nothing happened in it without the approval that it needs.
+    pub fn is_verified(&self) -> bool {
+        self.integrity.verdict == Verdict::Verified && self.approvals.verdict != Answer::Failed
+    }
 }
 
 /// What the first `size` entries come to, recomputed. Whoever kept a checkpoint of that size compares it with this.
@@ -361,9 +403,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether every ledger's integrity holds.
+    /// Whether every ledger's integrity holds, and nothing happened in it without the approval that it needs.
     pub fn is_verified(&self) -> bool {
-        self.findings.is_empty() && self.ledgers.iter().all(|ledger| ledger.integrity.verdict == Verdict::Verified)
+        self.findings.is_empty() && self.ledgers.iter().all(LedgerReport::is_verified)
     }
 
     /// 0 where everything was verified, 1 where something failed. A store that cannot be read has no report: that is 2.

@@ -238,6 +238,8 @@ pub struct Figures {
     pub root: Option<String>,
     /// Does everything in the source agree?
     pub integrity: crate::report::Integrity,
+    /// Did anything that needs an approval happen without one?
+    pub approvals: crate::gate::Approvals,
     /// Payloads by state.
     pub payloads: crate::report::PayloadCounts,
     /// Number of streams.
@@ -263,6 +265,7 @@ impl Figures {
             hash: report.hash.clone(),
             root: report.root.clone(),
             integrity: report.integrity.clone(),
+            approvals: report.approvals.clone(),
             payloads: report.payloads,
             streams: report.streams,
             seals: report.seals,
@@ -278,6 +281,7 @@ impl LedgerEvidence {
     /// Whether nothing failed. What was not checked has not failed.
     pub fn holds(&self) -> bool {
         self.figures.integrity.verdict == crate::report::Verdict::Verified
+            && self.figures.approvals.verdict != Answer::Failed
             && self.findings.is_empty()
             && self.completeness.verdict != Answer::Failed
             && self.authorship.verdict != Answer::Failed

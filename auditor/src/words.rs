@@ -14,7 +14,7 @@ pub enum Tone {
     Open,
 }
 
-/// One of the four verdicts, in words.
+/// One of the verdicts, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerdictWords {
     /// Name of the question.
@@ -31,8 +31,8 @@ pub struct VerdictWords {
     pub limit: &'static str,
 }
 
-/// The four verdicts on a ledger.
-pub fn verdicts(evidence: &LedgerEvidence) -> [VerdictWords; 4] {
+/// The four verdicts on a ledger, and the one on approvals.
+pub fn verdicts(evidence: &LedgerEvidence) -> [VerdictWords; 5] {
     let integrity = &evidence.figures.integrity;
     let (answer, tone, reason) = match integrity.verdict {
         Verdict::Verified => (
@@ -54,6 +54,7 @@ pub fn verdicts(evidence: &LedgerEvidence) -> [VerdictWords; 4] {
     };
     let (completeness, completeness_tone) = judged(evidence.completeness.verdict);
     let (authorship, authorship_tone) = judged(evidence.authorship.verdict);
+    let (approvals, approvals_tone) = judged(evidence.figures.approvals.verdict);
     [
         VerdictWords {
             name: "Integrity",
@@ -90,6 +91,16 @@ pub fn verdicts(evidence: &LedgerEvidence) -> [VerdictWords; 4] {
             reason: evidence.time.reason.clone(),
             limit: "A time stamp proves that entries existed by then, not that they were not written shortly before, and \
                     says nothing of entries after it. Times of single entries are always the server's word.",
+        },
+        VerdictWords {
+            name: "Approvals",
+            question: "Did anything that needs an approval happen without one?",
+            answer: approvals,
+            tone: approvals_tone,
+            reason: evidence.figures.approvals.reason.clone(),
+            limit: "It proves that what is recorded as done was agreed to by the votes that are recorded. Who sat at the \
+                    keyboard when a vote without a signature was cast, which roles a voter had, and what was done \
+                    outside of the ledger, is the server's word.",
         },
     ]
 }
@@ -131,7 +142,8 @@ pub struct FindingWords {
 pub fn all_findings(evidence: &LedgerEvidence) -> Vec<FindingWords> {
     let trust = evidence.findings.iter().map(trust_finding);
     let inside = evidence.figures.integrity.findings.iter().map(inside_finding);
-    trust.chain(inside).collect()
+    let approvals = evidence.figures.approvals.findings.iter().map(inside_finding);
+    trust.chain(inside).chain(approvals).collect()
 }
 
 /// A finding beside the ledger's own integrity.

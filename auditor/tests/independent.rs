@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 use common::image::*;
 use common::{START, append, fill, settled_copy, verify_file};
+use daybook_auditor::Verdict;
 use daybook_ledger::canonical::{CanonicalFields, digest};
 use daybook_ledger::merkle::Frontier;
 use daybook_ledger::store::sqlite::SqliteStore;
@@ -105,7 +106,9 @@ async fn ledger_of_the_published_vectors_verifies_to_the_published_root_at_every
             changes.push(insert(Table::Heads, head));
             apply(&path, &changes);
             let report = verify_file(&path).await;
-            assert_eq!(report.exit_code(), 0, "{report}");
+            // The vectors are about the format: their vote and their export are of no request.
+            let integrity = &report.ledgers[0].integrity;
+            assert!(report.findings.is_empty() && integrity.verdict == Verdict::Verified, "{report}");
             assert_eq!(report.ledgers[0].hash.as_deref(), vector["hash"].as_str());
             assert_eq!(report.ledgers[0].root.as_deref(), vector["merkle_root_after"].as_str());
         }

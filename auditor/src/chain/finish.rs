@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{LedgerCheck, rate};
+use crate::gate::Approvals;
 use crate::head::{self, State};
 use crate::report::{FindingKind, Integrity, LedgerReport, NotChecked, Part, Time, Verdict};
 use crate::streams::StreamVersions;
@@ -29,6 +30,13 @@ impl LedgerCheck {
         }
         std::mem::take(&mut self.sealed).finish(&mut self.payloads, &mut not_evaluated);
         let seconds = self.started.elapsed().as_secs_f64();
+        let approvals = match (self.from == 0 && !self.picked, self.findings.is_empty()) {
+            (false, _) => Approvals::not_checked("the source holds only a part of the ledger"),
+            (true, false) => {
+                Approvals::not_checked("the entries are not intact, and what they say is not to be relied on")
+            }
+            (true, true) => self.gate.finish(),
+        };
         let intact_last = end.last.filter(|_| end.intact);
         let (stored_checkpoints_total, stored_checkpoints) = self.checkpoints;
         Ok(LedgerReport {
@@ -52,6 +60,7 @@ impl LedgerCheck {
                 first_recorded_at: self.first_time,
                 last_recorded_at: self.latest_time,
             },
+            approvals,
             payloads: self.payloads,
             entries: self.entries,
             streams,

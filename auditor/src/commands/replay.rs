@@ -12,8 +12,8 @@ use daybook_auditor::sealed::{Erasures, Subject};
 use daybook_auditor::seen::{EntrySeen, EntryViewer};
 use daybook_auditor::trust::Brought;
 use daybook_domain::{
-    AnyEvent, ApiKey, Department, Erasure, Incident, LegalHold, Organization, Permission, Role, Session, Transaction,
-    User,
+    AnyEvent, ApiKey, Approval, ApprovalPolicy, Delegation, Department, Erasure, Export, Incident, LegalHold,
+    Organization, Permission, Role, Session, Transaction, User,
 };
 use serde::Serialize;
 
@@ -128,6 +128,10 @@ folds! {
     "api_key" => ApiKey,
     "legal_hold" => LegalHold,
     "erasure" => Erasure,
+    "approval_policy" => ApprovalPolicy,
+    "delegation" => Delegation,
+    "approval" => Approval,
+    "export" => Export,
 }
 
 struct Collected {

@@ -1,11 +1,11 @@
-//! `verify`: the four verdicts, and every finding with its position.
+//! `verify`: the verdicts, and every finding with its position.
 
 use clap::Args;
 use daybook_auditor::evidence_text;
 
 use super::{SourceArguments, TrustArguments, examined, write_json, write_out};
 
-/// Verify a source: integrity, completeness, authorship, time
+/// Verify a source: integrity, completeness, authorship, time, approvals
 ///
 ///   daybook-auditor verify data/ledger.db
 ///   daybook-auditor verify https://ledger.example --checkpoint kept.txt --keys keys.txt
