@@ -104,7 +104,12 @@ pub static BUILT_IN_ROLES: [BuiltInRole; 6] = [
     row(Role::Compliance, "Compliance officer", "Resolves, exports, holds and decides.", &["analyst"]),
     row(Role::Analyst, "Analyst", "Reads and works on incidents.", &["viewer"]),
     row(Role::Viewer, "Viewer", "Looks on.", &[]),
-    row(Role::Auditor, "Auditor", "Reads everything including proofs, for a limited time; may ask for exports of it and changes nothing.", &[]),
+    row(
+        Role::Auditor,
+        "Auditor",
+        "Reads everything including proofs, for a limited time; may ask for exports of it and changes nothing.",
+        &[],
+    ),
 ];
 
 #[cfg(test)]

@@ -83,7 +83,10 @@ fn copy(url: &str, rows: usize) {
     let started = Instant::now();
     let status = Command::new("psql").args([url, "-q", "-c", sql]).stdout(target).status().expect("psql can be run");
     assert!(status.success(), "psql failed");
-    println!("\nPostgreSQL `copy … to stdout` of the same table: {:.0} rows/s", rows as f64 / started.elapsed().as_secs_f64());
+    println!(
+        "\nPostgreSQL `copy … to stdout` of the same table: {:.0} rows/s",
+        rows as f64 / started.elapsed().as_secs_f64()
+    );
 }
 
 async fn record(server: &Server, rows: usize) {

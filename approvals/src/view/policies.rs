@@ -31,7 +31,7 @@ pub struct PolicyView {
 impl PolicyView {
     /// The policy that holds for actions of a type; `None` where nothing can be of that type.
     pub fn of(state: &DirectoryState, action: &str) -> Option<Self> {
-        ActionType::parse("/action", action).ok().map(|action| Self::holding(state, &action))
+        ActionType::parse("/action", action).ok().filter(ActionType::exists).map(|action| Self::holding(state, &action))
     }
 
     /// The policies of every type that Daybook itself performs and of those that the organisation has policies for, in the

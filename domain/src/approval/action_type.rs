@@ -87,6 +87,11 @@ impl ActionType {
         KnownAction::ALL.iter().copied().find(|known| known.as_str() == self.0)
     }
 
+    /// Whether there can be an action of this type: one of Daybook's own, or an external one.
+    pub fn exists(&self) -> bool {
+        self.known().is_some() || self.is_external()
+    }
+
     /// Whether it is performed elsewhere: Daybook only says whether it was approved.
     pub fn is_external(&self) -> bool {
         self.0.starts_with(EXTERNAL_PREFIX)

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use daybook_domain::names::DestinationName;
-use lettre::message::header::ContentType;
-use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::{Attachment, Body, Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::AsyncSmtpTransportBuilder;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
@@ -116,7 +116,9 @@ fn attachment(name: &str, bytes: Vec<u8>, content_type: &str) -> SinglePart {
     let content_type = ContentType::parse(content_type)
         .or_else(|_| ContentType::parse("application/octet-stream"))
         .unwrap_or(ContentType::TEXT_PLAIN);
-    Attachment::new(name.to_owned()).body(bytes, content_type)
+    // Text may change its line ends on the way; what is in base64 arrives to the byte, and verifies.
+    let body = Body::new_with_encoding(bytes, ContentTransferEncoding::Base64).unwrap_or_else(Body::new);
+    Attachment::new(name.to_owned()).body(body, content_type)
 }
 
 fn text(package: &Package, is_attached: bool) -> String {

@@ -1,3 +1,4 @@
+//! What can be asked for of each kind, and what is refused.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::BTreeMap;

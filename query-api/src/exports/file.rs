@@ -141,7 +141,7 @@ async fn generated(
         "removed" => Err(Problem::new(410, "export.removed", "the file of this export was removed")),
         status => {
             let detail = format!("this export is {status}: it has no file");
-            Err(Problem::conflict("export.no_file", detail).with_member("status", status))
+            Err(Problem::conflict("export.no_file", detail).with_member("export_status", status))
         }
     }
 }

@@ -72,7 +72,9 @@ impl S3Server {
 
     /// An object's bytes.
     pub async fn object(&self, key: &str) -> Option<Vec<u8>> {
-        let answer = self.http.get(format!("{}/{BUCKET}/{key}", self.url())).send().await.ok()?;
+        // What has an owner is shown to callers with a name, any name.
+        let request = self.http.get(format!("{}/{BUCKET}/{key}", self.url()));
+        let answer = request.header("authorization", "AWS test-access-key:signature").send().await.ok()?;
         if answer.status() != StatusCode::OK {
             return None;
         }

@@ -166,9 +166,15 @@ fn nothing_forbidden_comes_in_through_another_crate() {
     };
     for (crate_name, never) in [
         ("daybook-write-api", &["daybook-read-models", "daybook-projections"][..]),
-        ("daybook-query-api", &["daybook-domain", "daybook-write-api", "daybook-projections", "daybook-reactors"]),
-        ("daybook-query-api", &["daybook-identity"]),
-        ("daybook-write-api", &["daybook-identity"]),
+        (
+            "daybook-query-api",
+            &["daybook-write-api", "daybook-identity-api", "daybook-projections", "daybook-reactors"],
+        ),
+        (
+            "daybook-approvals",
+            &["daybook-read-models", "daybook-projections", "daybook-write-api", "daybook-query-api"],
+        ),
+        ("daybook-exports", &["daybook-read-models", "daybook-identity", "daybook-http-kit"]),
         (
             "daybook-identity-api",
             &["daybook-read-models", "daybook-projections", "daybook-write-api", "daybook-query-api"],

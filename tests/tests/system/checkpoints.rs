@@ -59,7 +59,7 @@ async fn what_was_written_is_signed_within_the_interval_and_at_the_end(store: &S
     let told = again.client().get("/v1/audit-trail?entity_type=ledger").await.expect(200).json();
     assert!(told["items"][0]["summary"].as_str().unwrap().contains("sealed"), "{told}");
     assert_eq!(again.client().get("/v1/stats/summary").await.expect(200).json()["total_events"], 5);
-    for read_model in ["audit_trail", "stats", "transactions", "incidents"] {
+    for read_model in ["audit_trail", "stats", "transactions", "incidents", "approvals", "exports"] {
         store.daybook(&["projections", "check", read_model]).await.expect(0);
     }
     assert!(again.terminate().await.success());

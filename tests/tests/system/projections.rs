@@ -5,7 +5,8 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// The projectors there are.
-pub const PROJECTORS: [&str; 4] = ["transactions", "incidents", "audit_trail", "stats"];
+pub const PROJECTORS: [&str; 8] =
+    ["transactions", "incidents", "audit_trail", "stats", "approvals", "approval_policies", "delegations", "exports"];
 
 /// The status of every projector.
 pub async fn status(client: &Client) -> Vec<Value> {

@@ -122,8 +122,10 @@ pub(super) async fn retire(
 
 /// The type in the path; 404 where nothing can have it.
 fn action_type(word: &str) -> Result<ActionType, Problem> {
-    ActionType::parse("/action", word)
-        .map_err(|error| Problem::not_found("approval_policy.not_found", format!("{word:?}: {}", error.detail)))
+    let action = ActionType::parse("/action", word)
+        .map_err(|error| Problem::not_found("approval_policy.not_found", format!("{word:?}: {}", error.detail)))?;
+    let unknown = || Problem::not_found("approval_policy.not_found", "nothing can be an action of that type");
+    if action.exists() { Ok(action) } else { Err(unknown()) }
 }
 
 fn answer(action: &ActionType, changed: &Changed<ApprovalPolicy>, detail: &'static str) -> HttpResponse {

@@ -309,7 +309,11 @@ mod tests {
             asked(&caller, ExportKind::Incidents, filters).unwrap().filters.get(DESKS).cloned().unwrap()
         };
         assert_eq!(desks(&[]), r#"["Equities","Rates"]"#);
-        assert_eq!(desks(&[("desks", r#"["RATES","Credit"]"#)]), r#"["Rates"]"#, "only what he sees of what he asks for");
+        assert_eq!(
+            desks(&[("desks", r#"["RATES","Credit"]"#)]),
+            r#"["Rates"]"#,
+            "only what he sees of what he asks for"
+        );
         let other = asked(&caller, ExportKind::Incidents, &[("desks", r#"["Credit"]"#)]).unwrap_err();
         assert_eq!((other.status(), other.missing_permission()), (403, Some("incident:read")));
         let none = asked(&within(&[]), ExportKind::Incidents, &[]).unwrap_err();

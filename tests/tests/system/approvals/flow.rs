@@ -17,7 +17,10 @@ async fn predecessors_export_is_approved_and_then_handed_out_and_next_time_asked
     server.client().post("/v1/transactions", &data::transaction("TX-1")).await.expect(201);
     let export = || as_person("GET", "/transactions/export?format=csv", "admin@bank.example", "admin");
     let blocked = client.send(export()).await.expect(202).json();
-    assert_eq!((blocked["detail"].as_str(), blocked["status"].as_str()), (Some("Export requires approval"), Some("pending")));
+    assert_eq!(
+        (blocked["detail"].as_str(), blocked["status"].as_str()),
+        (Some("Export requires approval"), Some("pending"))
+    );
     let id = blocked["approval_request_id"].as_str().unwrap().to_owned();
     assert_eq!(client.send(export()).await.expect(202).json()["approval_request_id"], id.as_str(), "one request");
 
@@ -30,7 +33,8 @@ async fn predecessors_export_is_approved_and_then_handed_out_and_next_time_asked
     })
     .await;
     let decision = format!("/approval/{id}/decision");
-    let pending = as_person("POST", &format!("{decision}?decision=pending&decision_reason=x"), "c@bank.example", "compliance");
+    let pending =
+        as_person("POST", &format!("{decision}?decision=pending&decision_reason=x"), "c@bank.example", "compliance");
     client.send(pending).await.expect_problem_of(&[400, 422]);
     let approved = format!("{decision}?decision=approved&decision_reason=fine");
     client.send(as_person("POST", &approved, "c@bank.example", "compliance")).await.expect(200);
@@ -45,7 +49,8 @@ async fn predecessors_export_is_approved_and_then_handed_out_and_next_time_asked
     assert_ne!(again["approval_request_id"], id.as_str(), "a grant is good once");
     let next = again["approval_request_id"].as_str().unwrap().to_owned();
     let rejected = json!({"decision": "rejected", "decision_reason": "not twice"});
-    let reject = as_person("POST", &format!("/approval/{next}/decision"), "c@bank.example", "compliance").json(&rejected);
+    let reject =
+        as_person("POST", &format!("/approval/{next}/decision"), "c@bank.example", "compliance").json(&rejected);
     client.send(reject).await.expect(200);
     let third = client.send(export()).await.expect(202).json();
     assert!(third["approval_request_id"] != id.as_str() && third["approval_request_id"] != next.as_str(), "{third}");
@@ -55,7 +60,7 @@ both_stores!(agents_console_decides_and_sees_what_was_decided);
 
 async fn agents_console_decides_and_sees_what_was_decided(store: &Store) {
     let server = Server::start(store).await;
-    let (asker, admin) = (server.person(MAIN, "analyst").await, server.person(MAIN, "admin").await);
+    let (asker, admin) = (server.person(MAIN, "compliance").await, server.person(MAIN, "admin").await);
     let id = requested(&asker, "agentic_remediation", "inc_1").await;
     let ops = |verb: &str| format!("/agent/ops/actions/{id}/{verb}");
     admin.client.post(&format!("{}?assignee_id={}", ops("assign"), admin.id), &json!({})).await.expect(200);
@@ -65,7 +70,11 @@ async fn agents_console_decides_and_sees_what_was_decided(store: &Store) {
     assert_eq!(somebody.expect_problem(403), "approval.not_the_caller");
     let action = admin.client.post(&ops("approve"), &json!({"operator": admin.id, "comment": "go"})).await.expect(200);
     let action = action.json();
-    assert_eq!((action["status"].as_str(), action["is_fully_approved"].as_bool()), (Some("approved"), Some(true)), "{action}");
+    assert_eq!(
+        (action["status"].as_str(), action["is_fully_approved"].as_bool()),
+        (Some("approved"), Some(true)),
+        "{action}"
+    );
     shown(&admin, &id).await;
     let listed = admin.client.get("/agent/ops/actions?status=approved").await.expect(200);
     assert!(listed.body.contains(&id), "{}", listed.body);
@@ -86,9 +95,10 @@ async fn inbox_says_what_somebody_can_decide_and_why_not_the_rest(store: &Store)
     let theirs = requested(&other, "payment", "P-2").await;
     let inbox = other.client.get("/v1/approvals/inbox?include=others").await.expect(200).json();
     let items = inbox["items"].as_array().unwrap();
-    let of = |id: &str| items.iter().find(|item| item.to_string().contains(id)).unwrap_or_else(|| panic!("{id} in {inbox}"));
-    assert_eq!(of(&mine)["can_decide"], true, "{inbox}");
-    assert_eq!(of(&theirs)["can_decide"], false, "{inbox}");
+    let of =
+        |id: &str| items.iter().find(|item| item.to_string().contains(id)).unwrap_or_else(|| panic!("{id} in {inbox}"));
+    assert_eq!(of(&mine)["is_eligible"], true, "{inbox}");
+    assert_eq!(of(&theirs)["is_eligible"], false, "{inbox}");
     assert!(of(&theirs).to_string().contains("approval.self_approval"), "{inbox}");
     let short = other.client.get("/v1/approvals/inbox").await.expect(200);
     assert!(short.body.contains(&mine) && !short.body.contains(&theirs), "{}", short.body);
@@ -114,16 +124,21 @@ async fn broken_glass_is_open_until_others_have_reviewed_it(store: &Store) {
     let unreasoned = asker.client.post(&break_glass, &json!({})).await;
     assert!([400, 422].contains(&unreasoned.status), "{} {}", unreasoned.status, unreasoned.body);
     reviewer.client.post(&break_glass, &json!({"reason": "now"})).await.expect_problem(403);
-    let broken = asker.client.post(&break_glass, &json!({"reason": "the wire leaves in a minute"})).await.expect(200).json();
-    assert_eq!((broken["status"].as_str(), broken["review"]["status"].as_str()), (Some("approved"), Some("open")), "{broken}");
-    asker.client.post(&format!("/v1/approvals/{id}/consume"), &json!({})).await.expect(200);
+    let broken =
+        asker.client.post(&break_glass, &json!({"reason": "the wire leaves in a minute"})).await.expect(200).json();
+    assert_eq!(
+        (broken["status"].as_str(), broken["review"]["is_open"].as_bool()),
+        (Some("approved"), Some(true)),
+        "{broken}"
+    );
+    asker.client.post(&format!("/v1/approvals/{id}/consume"), &json!({"execution_id": "run-1"})).await.expect(200);
     assert!(server.printed_contains("glass"), "{}", server.printed());
     let review = format!("/v1/approvals/{id}/review");
     let accept = json!({"decision": "approve", "reason": "there was no time"});
     assert_eq!(asker.client.post(&review, &accept).await.expect_problem(403), "approval.self_approval");
-    assert_eq!(shown(&reviewer, &id).await["review"]["status"], "open");
+    assert_eq!(shown(&reviewer, &id).await["review"]["is_open"], true);
     let closed = reviewer.client.post(&review, &accept).await.expect(200).json();
-    assert_eq!(closed["review"]["status"], "accepted", "{closed}");
+    assert_eq!(closed["review"]["outcome"], "accepted", "{closed}");
 }
 
 both_stores!(nobody_weakens_a_policy_alone);
@@ -142,5 +157,5 @@ async fn nobody_weakens_a_policy_alone(store: &Store) {
     assert!(shown_first["changes"].as_array().is_some_and(|changes| !changes.is_empty()), "{shown_first}");
     vote(&compliance, &id, "reject").await.expect(200);
     let in_force = owner.client.get(path).await.expect(200).json();
-    assert_eq!(in_force["version"], 1, "{in_force}");
+    assert_eq!(in_force["policy_version"], 1, "{in_force}");
 }

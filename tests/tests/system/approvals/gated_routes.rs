@@ -11,7 +11,7 @@ use daybook_tests::people::MAIN;
 use daybook_tests::{Server, Store, data, eventually};
 use serde_json::{Value, json};
 
-use super::terms;
+use super::{policy, terms};
 
 /// What a gated action leaves in the ledger, by the type of its entry. None of these may be there without a grant.
 const EFFECTS: [&str; 7] = [
@@ -36,6 +36,10 @@ async fn every_way_to_a_gated_action_is_listed_and_none_leads_there_unapproved()
     let erasure = json!({"subject": leaving.id, "reason": "asked for it"});
     let asked = owner.client.post("/v1/erasures", &erasure).await.expect(201).json();
     let erasure = asked["id"].as_str().unwrap().to_owned();
+
+    // One that can be taken back. It needed an approval: what comes afterwards is looked at.
+    policy(&owner, &server.person(MAIN, "compliance").await, "export.transactions", &terms(&[(1, "compliance")])).await;
+    let before = effects(&server).await;
 
     let bodies: BTreeMap<&str, Value> = BTreeMap::from([
         ("POST /v1/exports", json!({"kind": "transactions", "format": "csv", "reason": "for the auditor"})),
@@ -79,11 +83,12 @@ async fn every_way_to_a_gated_action_is_listed_and_none_leads_there_unapproved()
     assert_eq!(opened["items"].as_array().map(Vec::len), Some(1), "{opened}");
     ways.entry("erasure.perform".to_owned()).or_default().insert("POST /v1/erasures".to_owned());
 
-    for effect in EFFECTS {
-        let path = format!("/v1/audit-trail?event_type={effect}");
-        let found = server.client().get(&path).await.expect(200).json();
-        assert_eq!(found["items"].as_array().map(Vec::len), Some(0), "{effect} without a grant: {found}");
+    for kind in ["transactions", "incidents", "users", "agent_actions", "audit_trail", "entries"] {
+        let wish = json!({"kind": kind, "format": "json", "reason": "for the auditor"});
+        owner.client.post("/v1/exports", &wish).await.expect(202);
+        ways.entry(format!("export.{kind}")).or_default().insert("POST /v1/exports".to_owned());
     }
+    assert_eq!(effects(&server).await, before, "something gated happened without a grant");
     let mut text = String::from(
         "Every way to an action that needs an approval. Made by calling every operation as an owner\n\
          (tests/tests/system/approvals/gated_routes.rs); held by that test, which also holds that nothing gated happened.\n\n",
@@ -94,10 +99,25 @@ async fn every_way_to_a_gated_action_is_listed_and_none_leads_there_unapproved()
             let _ = writeln!(text, "    {name}");
         }
     }
+    text.push_str(
+        "\nAn erasure is carried out by the vote that completes its approval (POST /v1/erasures/{id}/approve), or after a hold was\n\
+         released (POST /v1/erasures/{id}/perform); an export by the server itself once it is approved.\n",
+    );
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/gated-actions.txt");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, &text).unwrap();
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(text == committed, "docs/gated-actions.txt is not what the program does; UPDATE_DOCS=1 writes it:\n{text}");
+}
+
+/// How many entries of each type of effect there are.
+async fn effects(server: &Server) -> Vec<(&'static str, u64)> {
+    let (mut counted, last) = (Vec::new(), server.client().ledger_size().await - 1);
+    for effect in EFFECTS {
+        let path = format!("/v1/audit-trail?event_type={effect}&count=true&limit=1");
+        let found = server.client().get_at_least(&path, last).await.expect(200).json();
+        counted.push((effect, found["total"].as_u64().unwrap()));
+    }
+    counted
 }

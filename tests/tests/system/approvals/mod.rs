@@ -11,10 +11,8 @@ use serde_json::{Value, json};
 
 /// Terms that ask for `steps`, each `(votes, role)`, with a day for everything.
 pub(crate) fn terms(steps: &[(u32, &str)]) -> Value {
-    let steps: Vec<Value> = steps
-        .iter()
-        .map(|(votes, role)| json!({"clauses": [{"votes": votes, "from": [{"role": role}]}]}))
-        .collect();
+    let steps: Vec<Value> =
+        steps.iter().map(|(votes, role)| json!({"clauses": [{"votes": votes, "from": [{"role": role}]}]})).collect();
     json!({
         "steps": steps,
         "distinct_persons": true,

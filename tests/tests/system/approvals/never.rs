@@ -18,7 +18,8 @@ async fn requester_cannot_vote_even_as_admin(store: &Store) {
         let answer = asker.client.post(&path, &json!({})).await;
         assert_eq!(answer.expect_problem(403), "approval.self_approval");
     }
-    let own = asker.client.post(&format!("/v1/agent/ops/actions/{id}/approve"), &json!({})).await;
+    let agents = requested(&asker, "agentic_remediation", "inc_1").await;
+    let own = asker.client.post(&format!("/v1/agent/ops/actions/{agents}/approve"), &json!({})).await;
     assert_eq!(own.expect_problem(403), "approval.self_approval");
     let batch = json!({"decisions": [{"approval_id": id, "decision": "approve", "reason": "mine"}]});
     let batch = asker.client.post("/v1/approvals/decisions", &batch).await;
@@ -109,9 +110,8 @@ async fn steps_come_in_their_order_and_nobody_serves_two(store: &Store) {
     assert_eq!(vote(&owner, &id, "approve").await.expect_problem(403), "approval.not_eligible");
     vote(&compliance, &id, "approve").await.expect(200);
     // Made an administrator meanwhile: still one person.
-    let role = json!({"role": "admin", "reason": "promoted"});
-    let promoted = format!("/v1/auth/users/{}/role", compliance.id);
-    owner.client.send(owner.client.request("PUT", &promoted).json(&role)).await.expect(200);
+    let promoted = format!("/v1/auth/users/{}/role?role=admin", compliance.id);
+    owner.client.send(owner.client.request("PUT", &promoted).json(&json!({"reason": "promoted"}))).await.expect(200);
     assert_eq!(vote(&compliance, &id, "approve").await.expect_problem_of(&[403, 409, 422]), "approval.already_voted");
     assert_eq!(vote(&admin, &id, "approve").await.expect(200).json()["status"], "approved");
     assert_eq!(vote(&owner, &id, "reject").await.expect_problem(409), "approval.already_decided");
@@ -129,7 +129,11 @@ async fn edit_after_a_vote_voids_it(store: &Store) {
     let revised = json!({"resource_type": "payment", "resource_id": "P-1", "parameters": {"amount": "twice as much"},
         "reason": "it is more"});
     let revised = asker.client.post(&format!("/v1/approvals/{id}/revise"), &revised).await.expect(200).json();
-    assert_eq!((revised["revision"].as_u64(), revised["votes"].as_array().map(Vec::len)), (Some(2), Some(0)), "{revised}");
+    assert_eq!(
+        (revised["revision"].as_u64(), revised["votes"].as_array().map(Vec::len)),
+        (Some(2), Some(0)),
+        "{revised}"
+    );
     let stale = json!({"decision": "approve", "revision": 1});
     let stale = second.client.post(&format!("/v1/approvals/{id}/vote"), &stale).await;
     assert_eq!(stale.expect_problem(409), "approval.revised");
@@ -139,6 +143,6 @@ async fn edit_after_a_vote_voids_it(store: &Store) {
     let revised = json!({"resource_type": "payment", "resource_id": "P-1", "parameters": {"amount": "thrice"}});
     let again = asker.client.post(&format!("/v1/approvals/{id}/revise"), &revised).await.expect(200).json();
     assert_eq!(again["status"], "pending", "{again}");
-    let consumed = asker.client.post(&format!("/v1/approvals/{id}/consume"), &json!({})).await;
+    let consumed = asker.client.post(&format!("/v1/approvals/{id}/consume"), &json!({"execution_id": "run-1"})).await;
     assert_eq!(consumed.expect_problem_of(&[409, 422]), "approval.not_approved");
 }

@@ -17,10 +17,10 @@ async fn grant_that_ran_out_between_approval_and_execution_is_refused(store: &St
     let id = requested(&asker, "payment", "P-1").await;
     assert_eq!(vote(&other, &id, "approve").await.expect(200).json()["status"], "approved");
     eventually("the grant runs out", async || (shown(&other, &id).await["status"] == "expired").then_some(())).await;
-    let consumed = asker.client.post(&format!("/v1/approvals/{id}/consume"), &json!({})).await;
+    let consumed = asker.client.post(&format!("/v1/approvals/{id}/consume"), &json!({"execution_id": "run-1"})).await;
     assert_eq!(consumed.expect_problem_of(&[409, 422]), "approval.grant_expired");
     let events = events_of(&server, &id).await;
-    assert_eq!(events.iter().filter(|event| *event == "approval.expired").count(), 1, "{events:?}");
+    assert_eq!(events.iter().filter(|event| *event == "expired").count(), 1, "{events:?}");
 }
 
 both_stores!(request_nobody_decides_on_is_escalated_and_then_expires_each_once_across_a_restart);
@@ -37,14 +37,18 @@ async fn request_nobody_decides_on_is_escalated_and_then_expires_each_once_acros
     server.kill9();
     let server = Server::start(store).await;
     let asker = server.login(MAIN, &asker.email, &asker.full_name).await;
-    eventually("it is escalated", async || (shown(&asker, &id).await["escalated"] == true).then_some(())).await;
+    eventually("it is escalated", async || (shown(&asker, &id).await["is_escalated"] == true).then_some(())).await;
     eventually("it expires", async || (shown(&asker, &id).await["status"] == "expired").then_some(())).await;
     let events = events_of(&server, &id).await;
-    for event in ["approval.escalated", "approval.expired"] {
+    for event in ["escalated", "expired"] {
         assert_eq!(events.iter().filter(|seen| *seen == event).count(), 1, "{event} in {events:?}");
     }
     let late = vote(&server.person(MAIN, "compliance").await, &id, "approve").await;
-    assert!(["approval.expired", "approval.already_decided"].contains(&late.expect_problem(409).as_str()), "{}", late.body);
+    assert!(
+        ["approval.expired", "approval.already_decided"].contains(&late.expect_problem(409).as_str()),
+        "{}",
+        late.body
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -68,7 +72,7 @@ async fn several_processes_that_react_escalate_and_expire_once() {
     for id in &ids {
         eventually("it expires", async || (shown(&asker, id).await["status"] == "expired").then_some(())).await;
         let events = events_of(&server, id).await;
-        for event in ["approval.escalated", "approval.expired"] {
+        for event in ["escalated", "expired"] {
             assert_eq!(events.iter().filter(|seen| *seen == event).count(), 1, "{event} in {events:?}");
         }
     }

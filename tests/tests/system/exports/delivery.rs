@@ -18,7 +18,12 @@ pub(super) fn with_destinations(folder: &std::path::Path, destinations: &str) ->
     let file = folder.join("daybook-test.toml");
     std::fs::write(&file, destinations).unwrap();
     Options {
-        arguments: vec!["--config".to_owned(), file.to_str().unwrap().to_owned(), "--delivery-pause".to_owned(), "1".to_owned()],
+        arguments: vec![
+            "--config".to_owned(),
+            file.to_str().unwrap().to_owned(),
+            "--delivery-pause".to_owned(),
+            "1".to_owned(),
+        ],
         environment: vec![
             ("TEST_S3_KEY".to_owned(), "test-access-key".to_owned()),
             ("TEST_S3_SECRET".to_owned(), "test-secret-key".to_owned()),
@@ -72,7 +77,7 @@ async fn file_is_brought_to_s3_also_after_an_outage(store: &Store) {
     wish["filters"] = json!({"currency": "EUR"});
     let second = people.approved(&wish).await;
     eventually("an attempt fails", async || {
-        let shown = people.asker.client.get(&format!("/v1/exports/{second}")).await.expect(200).json();
+        let shown = people.asker.client.get(&format!("/v1/exports/{second}")).await.json();
         let deliveries = shown["deliveries"].as_array()?.clone();
         (deliveries.first()?["attempts"].as_u64()? >= 1 && shown["delivery_status"] == "pending").then_some(())
     })
@@ -112,24 +117,11 @@ async fn letter_has_the_file_and_a_repetition_is_recognisable(store: &Store) {
     assert!(attachments(&letter.text).contains(&file), "the file is attached:\n{:.2000}", letter.text);
 }
 
-/// The decoded base64 parts of a letter.
+/// The parts of a letter that are in base64, decoded.
 fn attachments(text: &str) -> Vec<Vec<u8>> {
-    let mut parts = Vec::new();
-    for part in text.split("\n--") {
-        let Some((head, body)) = part.split_once("\n\n") else { continue };
-        let body: String = body.lines().take_while(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
-        if head.to_lowercase().contains("content-transfer-encoding: base64") {
-            let text: String = body.split_whitespace().collect();
-            parts.extend(STANDARD.decode(text));
-        } else {
-            parts.push(body.into_bytes());
-            parts.push(part.split_once("\n\n").map_or_else(Vec::new, |(_, body)| format!("{body}\n").into_bytes()));
-        }
-    }
-    // Line ends travel as CR LF.
-    let plain: Vec<Vec<u8>> = parts.iter().map(|part| String::from_utf8_lossy(part).replace("\r\n", "\n").into_bytes()).collect();
-    parts.extend(plain);
-    parts
+    let parts = text.split("\n--").filter_map(|part| part.split_once("\n\n"));
+    let coded = parts.filter(|(head, _)| head.to_lowercase().contains("content-transfer-encoding: base64"));
+    coded.filter_map(|(_, body)| STANDARD.decode(body.split_whitespace().collect::<String>()).ok()).collect()
 }
 
 both_stores!(webhook_is_signed_and_repeated_under_one_key_until_it_is_taken);

@@ -46,7 +46,8 @@ impl People {
     /// The export once its deliveries are in this state.
     pub async fn once_delivery_is(&self, export: &str, status: &str) -> Value {
         eventually(&format!("the delivery is {status}"), async || {
-            let shown = self.asker.client.get(&format!("/v1/exports/{export}")).await.expect(200).json();
+            let answer = self.asker.client.get(&format!("/v1/exports/{export}")).await;
+            let shown = (answer.status == 200).then(|| answer.json())?;
             (shown["delivery_status"] == status).then_some(shown)
         })
         .await

@@ -45,7 +45,8 @@ async fn every_fault_of_an_export_is_named(store: &Store) {
     std::fs::write(&manifest, &original_manifest).unwrap();
     let shown = people.once(&export, &["generated"]).await;
     assert_eq!(shown["verification_status"], "tampered", "{shown}");
-    let batch = people.asker.client.post("/exports/batch_verify?export_type=transactions", &json!({})).await.expect(200);
+    let batch =
+        people.asker.client.post("/exports/batch_verify?export_type=transactions", &json!({})).await.expect(200);
     assert!(batch.body.contains(&export) && batch.body.contains("verified"), "{}", batch.body);
     bytes(&people.asker, &format!("/v1/exports/{export}/file")).await;
 }
