@@ -43,7 +43,7 @@ lint: toolchain
 	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 bench: toolchain tests/prerequisites
-	@DAYBOOK_TEST_POSTGRES_FSYNC=on tests/with-postgres.sh $(CARGO) bench --locked --workspace --bench durable_commands --bench sqlite_store --bench verification --bench authorisation
+	@DAYBOOK_TEST_POSTGRES_FSYNC=on tests/with-postgres.sh $(CARGO) bench --locked --workspace --bench durable_commands --bench sqlite_store --bench verification --bench authorisation --bench exports
 
 bench-peers: toolchain
 	@CARGO="$(CARGO)" tests/peers/run.sh
