@@ -4,11 +4,13 @@
 //! There are no timers to be lost. Each open request says itself when something is due, and a restart finds it in the
 //! directory. What is due is a command like any other: given twice, by two processes or by one, it has effect once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_domain::Timestamp;
 use daybook_domain::approval::{ApprovalCommand, SYSTEM};
 use daybook_http_kit::Problem;
+use daybook_identity::directory::{ApprovalRecord, Records};
 use daybook_ledger::Actor;
 use daybook_ledger::commands::CommandContext;
 use tokio::sync::watch;
@@ -17,8 +19,8 @@ use crate::service::{Approvals, recorded};
 
 /// How long it sleeps at most: the clock may have been set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// How long it sleeps at least, so that what fails is not tried without a pause.
-const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
+/// How long it sleeps at least, however much happens meanwhile.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(100);
 /// How long it sleeps after a failure.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -72,12 +74,12 @@ impl Approvals {
     }
 
     /// Has things happen when they are due, until `stopping` is true or its sender is gone. Sleeps until the next of them, or
-    /// until the directory changes.
+    /// until a request for approval changes.
     pub async fn run_clock(self, mut stopping: watch::Receiver<bool>) {
         let mut positions = self.0.directory.positions();
         let mut is_failing = false;
         while !*stopping.borrow() {
-            let seen = self.0.directory.now().changed_position();
+            let seen = Arc::clone(&self.0.directory.now().approvals);
             let sleep = match self.tick().await {
                 Ok(report) => {
                     is_failing = report.failed > 0;
@@ -95,7 +97,7 @@ impl Approvals {
                 // A sender that is gone is a process that ends.
                 _ = stopping.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(sleep) => {}
-                () = self.changed_since(seen, &mut positions), if !is_failing => {}
+                () = self.changed_since(&seen, &mut positions), if !is_failing => {}
             }
         }
     }
@@ -109,9 +111,10 @@ impl Approvals {
         until.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
     }
 
-    /// Waits until the directory has changed after the entry at `seen`, not only come further.
-    async fn changed_since(&self, seen: u64, positions: &mut watch::Receiver<u64>) {
-        while self.0.directory.now().changed_position() == seen {
+    /// Waits until the directory has other requests than those seen; at least as long as it sleeps.
+    async fn changed_since(&self, seen: &Records<ApprovalRecord>, positions: &mut watch::Receiver<u64>) {
+        tokio::time::sleep(SHORTEST_SLEEP).await;
+        while Arc::ptr_eq(&self.0.directory.now().approvals, seen) {
             if positions.changed().await.is_err() {
                 // Nothing follows the ledger any more: only time passes.
                 std::future::pending::<()>().await;

@@ -1,5 +1,5 @@
-//! Who stands in for whom. Everybody gives their own; for others it takes a permission, and nobody makes himself the
-//! stand-in of somebody else.
+//! Who stands in for whom. Everybody gives their own, in a session, and the one who is to stand in accepts it; nobody does
+//! either for others. A permission lets those of others be ended.
 
 use daybook_domain::Timestamp;
 use daybook_domain::approval::ActionType;
@@ -15,13 +15,13 @@ use crate::facts::actor_id;
 use crate::problems::{invalid, refusal, refused};
 use crate::service::{Approvals, recorded};
 
-/// The permission for delegations of others.
+/// The permission to end delegations of others.
 const MANAGE: &str = "delegation:manage";
 
 /// A delegation that is to be given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDelegation {
-    /// Who is stood in for; the caller where nobody is named.
+    /// Who is stood in for: the caller, whether named or not.
     pub from: Option<ActorId>,
     /// Who stands in.
     pub to: ActorId,
@@ -36,34 +36,23 @@ pub struct NewDelegation {
 }
 
 impl Approvals {
-    /// Has somebody stand in for the caller, or, with `delegation:manage`, for somebody else.
+    /// Has somebody stand in for the caller, from when that person accepts it. Nobody gives what is another's, not even with
+    /// another account that was declared the same person's.
     pub async fn give_delegation(
         &self,
         principal: &Principal,
         delegation: NewDelegation,
         context: CommandContext,
     ) -> Result<Outcome<Delegation>, Problem> {
+        must_be_there(principal)?;
         let state = self.state().await?;
-        let caller = state.person_of(&principal.actor.id);
-        let from = match &delegation.from {
-            Some(from) => state.person_of(from.as_str()),
-            None => caller,
-        };
-        let to = state.person_of(delegation.to.as_str());
-        if from == caller {
-            if !principal.is_person() || !matches!(principal.via, Via::Session | Via::DevHeaders) {
-                return Err(Problem::new(403, "approval.person_required", "only people have others stand in for them"));
-            }
-        } else {
-            self.may_manage(principal)?;
-            self.check_person(&state, from, "/from")?;
-            if to == caller {
-                return Err(Problem::new(
-                    403,
-                    "delegation.to_yourself",
-                    "only the person who is stood in for can make you the one who does",
-                ));
-            }
+        let from = principal.actor.id.as_str();
+        if delegation.from.as_ref().is_some_and(|named| named.as_str() != from) {
+            return Err(Problem::new(403, "delegation.not_yours", "only whoever is stood in for can say who does"));
+        }
+        let to = delegation.to.as_str();
+        if state.is_same_person(from, to) {
+            return Err(refused(&DelegationError::ToOneSelf));
         }
         self.check_person(&state, to, "/to")?;
         let at = self.timestamp()?;
@@ -106,6 +95,23 @@ impl Approvals {
         Err(Problem::forbidden_here("delegation.not_yours", "it is somebody else's delegation", MANAGE))
     }
 
+    /// Accepts that the caller stands in for somebody. From then on it has effect, for voting and against it.
+    pub async fn accept_delegation(
+        &self,
+        principal: &Principal,
+        id: &str,
+        context: CommandContext,
+    ) -> Result<Outcome<Delegation>, Problem> {
+        must_be_there(principal)?;
+        let state = self.state().await?;
+        let record = state.delegations.get(id).ok_or_else(|| refused(&DelegationError::not_found()))?;
+        if record.to != principal.actor.id {
+            return Err(refused(&DelegationError::NotTheDelegate));
+        }
+        let command = DelegationCommand::Accept { by: actor_id(&principal.actor.id)?, at: self.timestamp()? };
+        self.carry_out_delegation(id, command, context).await
+    }
+
     /// Whether somebody of this id can vote at all: one of the organisation's people who is active.
     fn check_person(&self, state: &DirectoryState, person: &str, pointer: &'static str) -> Result<(), Problem> {
         let is_active = state.users.get(person).map(|user| user.status == UserStatus::Active);
@@ -126,4 +132,12 @@ impl Approvals {
         self.0.directory.settle_at(outcome.receipt.position).await?;
         Ok(outcome)
     }
+}
+
+/// Only a person who is there gives and accepts: no key and no token does it.
+fn must_be_there(principal: &Principal) -> Result<(), Problem> {
+    if principal.is_person() && matches!(principal.via, Via::Session | Via::DevHeaders) {
+        return Ok(());
+    }
+    Err(Problem::new(403, "approval.person_required", "only people stand in for one another, and say so themselves"))
 }

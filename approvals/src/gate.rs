@@ -10,7 +10,7 @@ mod blocked;
 mod passage;
 
 use daybook_domain::approval::{
-    Action, ActionDigest, Approval, ApprovalCommand, ApprovalError, Decision, SYSTEM, VoidReason,
+    Action, ActionDigest, Approval, ApprovalCommand, ApprovalError, ApprovalStatus, SYSTEM, VoidReason,
 };
 use daybook_domain::names::ApprovalId;
 use daybook_domain::refusal::Refusal;
@@ -21,7 +21,8 @@ use daybook_ledger::Receipt;
 use daybook_ledger::commands::{CommandContext, CommandError, Outcome};
 
 pub use self::blocked::Blocked;
-pub use self::passage::{Gated, Passage};
+pub(crate) use self::passage::is_met;
+pub use self::passage::{Gated, Needed, Passage};
 use crate::facts::actor_id;
 use crate::problems::{invalid, refusal, refused};
 use crate::service::{Approvals, following, own, recorded};
@@ -34,6 +35,7 @@ pub struct Grant {
     digest: ActionDigest,
     policy_version: u64,
     approvers: Vec<ActorId>,
+    broken_by: Option<ActorId>,
     receipt: Receipt,
     is_resumed: bool,
 }
@@ -62,6 +64,11 @@ impl Grant {
     /// The accounts that voted for it. Empty where the policy asks nobody, and where the glass was broken.
     pub fn approvers(&self) -> &[ActorId] {
         &self.approvers
+    }
+
+    /// The account that broke the glass for it, where that was so.
+    pub fn broken_by(&self) -> Option<&ActorId> {
+        self.broken_by.as_ref()
     }
 
     /// The entry that used the approval up.
@@ -122,7 +129,8 @@ impl Approvals {
         context: &CommandContext,
     ) -> Result<Grant, RedeemError> {
         let execution_id = execution(execution_id)?;
-        let consumed = self.consume(approval_id.as_str(), digest, &execution_id, None, context).await?;
+        let context = following(context);
+        let consumed = self.consume(approval_id.as_str(), digest, &execution_id, None, &context).await?;
         Ok(granted(approval_id.clone(), execution_id, digest.clone(), &consumed))
     }
 
@@ -164,17 +172,14 @@ impl Approvals {
             Err(problem) => return Err(problem.into()),
         };
         let command = self.consumption(&state, &approval, digest, execution_id, present)?;
-        match recorded(&self.0.approvals, id, command, following(context)).await {
-            Ok(outcome) if outcome.unchanged => Ok(outcome),
-            Ok(outcome) => match self.0.directory.settle_at(outcome.receipt.position).await {
-                Ok(state) => self.still_so(&state, outcome, present),
-                // It is used up: whoever used it must hear so, whether or not the directory keeps up.
-                Err(problem) => {
-                    tracing::warn!(approval_id = id, code = problem.code(), "a grant is not seen by the directory yet");
-                    Ok(outcome)
-                }
-            },
-            Err(CommandError::Refused(why)) => Err(self.ended(id, why, context).await?),
+        match recorded(&self.0.approvals, id, command, context.clone()).await {
+            Ok(outcome) => {
+                // Nothing is done before the directory has seen all that came before the entry that used it up. Where it
+                // does not keep up the same execution asks again.
+                let state = self.0.directory.settle_at(outcome.receipt.position).await?;
+                self.still_so(&state, outcome, present, context).await
+            }
+            Err(CommandError::Refused(why)) => Err(self.ended(id, why, present, context).await?),
             Err(error) => Err(RedeemError::Unavailable(refusal(error))),
         }
     }
@@ -189,7 +194,7 @@ impl Approvals {
     ) -> Result<ApprovalCommand, Problem> {
         let (policy_version, requester_allowed) = self.basis(state, approval, present)?;
         let by = match present {
-            Some(principal) => self.facts(state).known_as(state.person_of(&principal.actor.id), approval)?,
+            Some(principal) => self.facts(state).as_requester(principal, approval)?,
             None => actor_id(SYSTEM)?,
         };
         Ok(ApprovalCommand::Consume {
@@ -214,61 +219,83 @@ impl Approvals {
         let not_found = || refused(&ApprovalError::not_found());
         let requester = approval.requester().ok_or_else(not_found)?;
         let action = approval.action().ok_or_else(not_found)?;
-        let policy = state.policy_in_force(&action.action, action.amount, action.label.as_ref());
+        let (version, _) = state.rules_of(&action.action);
         let allowed = facts.requester_allowed(requester, present) && facts.votes_are_of_distinct_others(approval);
-        Ok((policy.version, allowed))
+        Ok((version, allowed))
     }
 
     /// What an approval rests on may have changed while it was being used up, in an entry before the one that did it. Then
-    /// it is used up, and nothing may be done under it.
-    fn still_so(
+    /// nothing may be done under it, and it is taken back. An execution that goes on after a crash is looked at like the
+    /// first.
+    async fn still_so(
         &self,
         state: &DirectoryState,
         outcome: Outcome<Approval>,
         present: Option<&Principal>,
+        context: &CommandContext,
     ) -> Result<Outcome<Approval>, RedeemError> {
+        if outcome.replayed {
+            // A repeat is told what the first came to, as far as that still holds.
+            let status = self.find(&outcome.id).await?.aggregate.status();
+            if let Some(status) = status.filter(|status| *status != ApprovalStatus::Consumed) {
+                return Err(RedeemError::Refused(ApprovalError::NotApproved { status }));
+            }
+        }
         let (current, allowed) = self.basis(state, &outcome.aggregate, present)?;
         let approved = outcome.aggregate.policy().map_or(0, |policy| policy.version);
-        if current != approved {
-            return Err(RedeemError::Ended(ApprovalError::PolicyChanged { approved, current }));
-        }
-        if !allowed {
-            return Err(RedeemError::Ended(ApprovalError::RequesterNotAllowed));
-        }
-        Ok(outcome)
+        let why = match (current == approved, allowed) {
+            (true, true) => return Ok(outcome),
+            (false, _) => ApprovalError::PolicyChanged { approved, current },
+            (true, false) => ApprovalError::RequesterNotAllowed,
+        };
+        let command = ApprovalCommand::Void { why: VoidReason::BasisChanged, at: self.timestamp()? };
+        self.record_end(&outcome.id, command, context).await?;
+        Err(RedeemError::Ended(why))
     }
 
-    /// Records that an approval can never be used any more, where a refusal says so.
-    async fn ended(&self, id: &str, why: ApprovalError, context: &CommandContext) -> Result<RedeemError, Problem> {
+    /// Records that an approval can never be used any more, where a refusal says so. What Daybook itself was about to do is
+    /// described by Daybook: where that is not what was approved it never will be. A caller may just have named another.
+    async fn ended(
+        &self,
+        id: &str,
+        why: ApprovalError,
+        present: Option<&Principal>,
+        context: &CommandContext,
+    ) -> Result<RedeemError, Problem> {
         let at = self.timestamp()?;
         let command = match why {
+            ApprovalError::DigestMismatch if present.is_none() => {
+                ApprovalCommand::Void { why: VoidReason::DigestMismatch, at }
+            }
             ApprovalError::GrantExpired => ApprovalCommand::Tick { at },
             ApprovalError::PolicyChanged { .. } => ApprovalCommand::Void { why: VoidReason::PolicyChanged, at },
             ApprovalError::RequesterNotAllowed => ApprovalCommand::Void { why: VoidReason::RequesterNotAllowed, at },
             other => return Ok(RedeemError::Refused(other)),
         };
-        match recorded(&self.0.approvals, id, command, own(context)).await {
-            Ok(outcome) => {
-                self.0.directory.settle_at(outcome.receipt.position).await?;
-            }
-            // Somebody else ended it, or used it up, meanwhile.
-            Err(CommandError::Refused(_)) => {}
-            Err(error) => return Err(refusal(error)),
-        }
+        self.record_end(id, command, context).await?;
         Ok(RedeemError::Ended(why))
+    }
+
+    async fn record_end(&self, id: &str, command: ApprovalCommand, context: &CommandContext) -> Result<(), Problem> {
+        match recorded(&self.0.approvals, id, command, own(context)).await {
+            Ok(outcome) => self.0.directory.settle_at(outcome.receipt.position).await.map(drop),
+            // Somebody else ended it, or used it up, meanwhile.
+            Err(CommandError::Refused(_)) => Ok(()),
+            Err(error) => Err(refusal(error)),
+        }
     }
 }
 
 /// The grant of an approval that was just used up.
 fn granted(approval_id: ApprovalId, execution_id: Line, digest: ActionDigest, consumed: &Outcome<Approval>) -> Grant {
     let approval = &consumed.aggregate;
-    let votes = approval.votes().iter().filter(|vote| vote.decision == Decision::Approve);
     Grant {
         approval_id,
         execution_id,
         digest,
         policy_version: approval.policy().map_or(0, |policy| policy.version),
-        approvers: votes.map(|vote| vote.actor.clone()).collect(),
+        approvers: approval.approvers().iter().map(|vote| vote.actor.clone()).collect(),
+        broken_by: approval.review().map(|review| review.actor.clone()),
         receipt: consumed.receipt.clone(),
         is_resumed: consumed.unchanged,
     }

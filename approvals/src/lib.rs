@@ -2,12 +2,14 @@
 
 mod clock;
 mod delegations;
+mod electorates;
 mod facts;
 mod gate;
 mod inbox;
 mod personal;
 mod policies;
 mod problems;
+mod reach;
 mod requests;
 mod service;
 pub mod view;
@@ -15,7 +17,7 @@ mod votes;
 
 pub use clock::TickReport;
 pub use delegations::NewDelegation;
-pub use gate::{Blocked, Gated, Grant, Passage, RedeemError};
+pub use gate::{Blocked, Gated, Grant, Needed, Passage, RedeemError};
 pub use inbox::{InboxItem, NotEligible};
 pub use policies::Changed;
 pub use problems::refused;

@@ -3,23 +3,30 @@
 
 use std::collections::BTreeMap;
 
-use daybook_domain::approval::{Action, ActionType, Change, KnownAction};
-use daybook_domain::approval_policy::{ApprovalPolicy, ApprovalPolicyCommand, Rule, built_in, check_rules};
+use daybook_domain::approval::{Action, ActionType, Change, KnownAction, MAX_CHANGES};
+use daybook_domain::approval_policy::{
+    ApprovalPolicy, ApprovalPolicyCommand, ApprovalPolicyError, Rule, built_in, check_policy, check_rules,
+};
 use daybook_domain::names::Word;
 use daybook_domain::text::{InvalidField, Line, Paragraph, Reason};
 use daybook_http_kit::{Principal, Problem};
-use daybook_ledger::commands::{CommandContext, Outcome};
+use daybook_ledger::append::CommandRecord;
+use daybook_ledger::commands::{CommandContext, CommandError, Outcome};
+use daybook_ledger::{Appended, CommandKey, StreamKey};
 use serde_json::Value;
 
+use crate::electorates::check_named;
 use crate::facts::actor_id;
-use crate::gate::{Blocked, Gated, Grant, Passage};
+use crate::gate::{Blocked, Gated, Grant, Needed, Passage};
 use crate::problems::{invalid, refusal, refused};
 use crate::service::{Approvals, recorded};
 
 /// The permission that a change of policy takes besides the approval.
 const MANAGE: &str = "approval_policy:manage";
 /// Most differences that are told one by one.
-const MAX_TOLD: usize = 99;
+const MAX_TOLD: usize = MAX_CHANGES;
+/// Most characters of a rule that are shown in one piece.
+const PIECE: usize = 9_000;
 
 /// What a change that needs approval came to.
 #[derive(Debug)]
@@ -50,6 +57,8 @@ impl Approvals {
         context: CommandContext,
     ) -> Result<Changed<ApprovalPolicy>, Problem> {
         check_rules("/rules", &rules).map_err(invalid)?;
+        check_policy(&action, &rules).map_err(|error| refused(&error))?;
+        check_policy(&action, &rules).map_err(|refusal| refused(&refusal))?;
         self.change_policy(principal, action, Some(rules), reason, context).await
     }
 
@@ -72,7 +81,11 @@ impl Approvals {
         reason: Reason,
         context: CommandContext,
     ) -> Result<Changed<ApprovalPolicy>, Problem> {
+        self.check_key(&context).await?;
         let state = self.state().await?;
+        if let Some(rules) = &rules {
+            check_named(&state, rules, self.0.development)?;
+        }
         let record = state.policies.get(action.as_str());
         if record.is_some_and(|record| record.rules == rules) {
             let found = self.0.policies.load(action.as_str()).await.map_err(refusal)?;
@@ -89,17 +102,54 @@ impl Approvals {
         };
         let gated = Gated {
             action: change.action.clone(),
-            required_permission: Some(MANAGE),
+            required_permissions: vec![Needed::everywhere(MANAGE)],
             reason: Some(reason.clone()),
             execution_id: format!("{action}/{}", version.saturating_add(1)),
             detail: "A change of an approval policy requires approval",
         };
         match self.pass(principal, gated, &context).await? {
-            Passage::Blocked(blocked) => Ok(Changed::Blocked(blocked)),
+            Passage::Blocked(blocked) => {
+                self.keep_key(&context, &blocked).await?;
+                Ok(Changed::Blocked(blocked))
+            }
             Passage::Granted(grant) => {
                 self.put_in_force(grant, principal, action, change, reason, context).await.map(Changed::Done)
             }
         }
+    }
+
+    /// Refuses an idempotency key that came with something else before, also where that waits for approval only.
+    async fn check_key(&self, context: &CommandContext) -> Result<(), Problem> {
+        let Some(key) = &context.command else { return Ok(()) };
+        let ledger = self.ledger();
+        for id in [key.id.clone(), waiting(key)] {
+            let known = ledger.store().command(ledger.id(), &id).await;
+            let known = known.map_err(|error| Problem::store_unavailable(&error))?;
+            if known.is_some_and(|known| known.digest != key.digest) {
+                return Err(refusal::<ApprovalPolicyError>(CommandError::CommandMismatch));
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers what an idempotency key came with while that waits for approval. The key itself is for the change.
+    async fn keep_key(&self, context: &CommandContext, blocked: &Blocked) -> Result<(), Problem> {
+        let Some(key) = &context.command else { return Ok(()) };
+        let approval = self.find(&blocked.approval_id).await?;
+        let record = CommandRecord {
+            digest: key.digest,
+            stream: StreamKey::new("approval", approval.id.as_str()).map_err(|error| Problem::internal(&error))?,
+            appended: Appended {
+                first_position: approval.receipt.position.saturating_add(1),
+                version: approval.version,
+                receipt: approval.receipt,
+                recorded_at: approval.recorded_at,
+                replayed: true,
+            },
+        };
+        let ledger = self.ledger();
+        let kept = ledger.store().remember(ledger.id(), &waiting(key), record).await;
+        kept.map_err(|error| Problem::store_unavailable(&error))
     }
 
     /// Makes the change that the grant is for.
@@ -129,8 +179,12 @@ impl Approvals {
     }
 }
 
-const NOT_FOUND: daybook_domain::approval_policy::ApprovalPolicyError =
-    daybook_domain::approval_policy::ApprovalPolicyError::NotFound;
+const NOT_FOUND: ApprovalPolicyError = ApprovalPolicyError::NotFound;
+
+/// Under which id it is remembered what a key came with that waits for approval.
+fn waiting(key: &CommandKey) -> String {
+    format!("{}:approval", key.id)
+}
 
 /// What is approved: the rules as they will be, the version that they follow, and the difference for people to read.
 fn gated_action(
@@ -164,7 +218,8 @@ fn gated_action(
     )
 }
 
-/// The differences between two lists of rules, one a value: `rule 1, steps 1, clauses 1, votes: 1 → 2`.
+/// The differences between two lists of rules, one a value: `rule 1, steps 1, clauses 1, votes: 1 → 2`. Where there are too
+/// many of them, every rule that differs as a whole. None is left out.
 fn changes(before: &Value, after: &Value) -> Result<Vec<Change>, InvalidField> {
     let (mut old, mut new) = (BTreeMap::new(), BTreeMap::new());
     flatten("rule", before, &mut old);
@@ -173,13 +228,35 @@ fn changes(before: &Value, after: &Value) -> Result<Vec<Change>, InvalidField> {
     fields.sort_unstable();
     fields.dedup();
     fields.retain(|field| old.get(*field) != new.get(*field));
-    let told = fields.iter().take(MAX_TOLD).map(|field| change(field, old.get(*field), new.get(*field)));
-    let mut told = told.collect::<Result<Vec<Change>, InvalidField>>()?;
-    let untold = fields.len().saturating_sub(MAX_TOLD);
-    if untold > 0 {
-        told.push(change("further differences", None, Some(&untold.to_string()))?);
+    if fields.len() > MAX_TOLD {
+        return whole_rules(before, after);
+    }
+    fields.iter().map(|field| change(field, old.get(*field), new.get(*field))).collect()
+}
+
+/// Every rule that differs, before and after, in as many pieces as it takes.
+fn whole_rules(before: &Value, after: &Value) -> Result<Vec<Change>, InvalidField> {
+    let rule = |rules: &Value, index: usize| rules.get(index).map(|rule| pieces(&rule.to_string())).unwrap_or_default();
+    let count = |rules: &Value| rules.as_array().map_or(0, Vec::len);
+    let mut told = Vec::new();
+    for index in 0..count(before).max(count(after)) {
+        let (old, new) = (rule(before, index), rule(after, index));
+        if old == new {
+            continue;
+        }
+        let of = old.len().max(new.len());
+        for piece in 0..of {
+            let part = if of > 1 { format!(", part {} of {of}", piece + 1) } else { String::new() };
+            let field = format!("rule {}{part}", index + 1);
+            told.push(change(&field, old.get(piece), new.get(piece))?);
+        }
     }
     Ok(told)
+}
+
+fn pieces(text: &str) -> Vec<String> {
+    let characters: Vec<char> = text.chars().collect();
+    characters.chunks(PIECE).map(|piece| piece.iter().collect()).collect()
 }
 
 fn change(field: &str, before: Option<&String>, after: Option<&String>) -> Result<Change, InvalidField> {

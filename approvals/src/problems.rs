@@ -11,11 +11,13 @@ const NOT_YOU: &[&str] = &[
     "approval.self_approval",
     "approval.delegate_of_requester",
     "approval.not_eligible",
+    "approval.not_your_turn",
     "approval.person_required",
     "approval.not_delegate",
     "approval.not_yours",
     "approval.self_review",
     "approval.voter_inactive",
+    "delegation.not_the_delegate",
 ];
 
 /// Refusals that say: too late. Things are not any more as whoever asks may have seen them.

@@ -1,8 +1,10 @@
 //! The commands on a request for approval. Each brings the directory up to date first, asks it for the facts that the rules
 //! need, lets the aggregate decide, and answers once the directory has seen what was recorded.
 
-use daybook_domain::approval::{Action, Approval, ApprovalCommand, Decision, Eligible, VoteSignature};
-use daybook_domain::approval_policy::Electorate;
+use daybook_domain::approval::{
+    Action, Approval, ApprovalCommand, ApprovalStatus, Decision, Eligible, VoidReason, VoteSignature,
+};
+use daybook_domain::approval_policy::{Electorate, PolicyInForce};
 use daybook_domain::names::ApprovalId;
 use daybook_domain::text::{ActorId, Paragraph, Reason, RemarkId};
 use daybook_http_kit::{Principal, Problem, new_id};
@@ -13,8 +15,8 @@ use crate::facts::actor_id;
 use crate::gate::Gated;
 use crate::inbox::NotEligible;
 use crate::personal::as_recorded;
-use crate::problems::invalid;
-use crate::service::{Approvals, may};
+use crate::problems::{invalid, refused};
+use crate::service::{Approvals, may, own};
 use crate::votes;
 
 /// Most open requests of one person.
@@ -67,8 +69,29 @@ impl Approvals {
         submit: bool,
         context: CommandContext,
     ) -> Result<Outcome<Approval>, Problem> {
-        let Gated { action, required_permission, reason, .. } = gated;
-        may(principal, required_permission)?;
+        let id = new_id("apr", &context);
+        let command = self.request(state, principal, gated, submit, &id)?;
+        self.carry_out(&id, command, context).await
+    }
+
+    /// Whether the caller could open such a request now; else why not. Records nothing: for whoever has to record something
+    /// else first, which would then wait for a decision that nobody was asked for.
+    pub async fn may_open(&self, principal: &Principal, gated: Gated, context: &CommandContext) -> Result<(), Problem> {
+        let state = self.state().await?;
+        let command = self.request(&state, principal, gated, true, &new_id("apr", context))?;
+        Approval::default().decide(command).map(drop).map_err(|refusal| refused(&refusal))
+    }
+
+    fn request(
+        &self,
+        state: &DirectoryState,
+        principal: &Principal,
+        gated: Gated,
+        submit: bool,
+        id: &str,
+    ) -> Result<ApprovalCommand, Problem> {
+        let Gated { action, required_permissions, reason, .. } = gated;
+        may(principal, &required_permissions)?;
         action.check("").map_err(invalid)?;
         let person = state.person_of(&principal.actor.id);
         if state.open_approvals_count(person) >= MAX_OPEN {
@@ -77,17 +100,15 @@ impl Approvals {
                 format!("a person has at most {MAX_OPEN} requests for approval open"),
             ));
         }
-        let id = new_id("apr", &context);
-        let command = ApprovalCommand::Request {
-            approval_id: ApprovalId::parse("", id.as_str()).map_err(invalid)?,
-            requester: self.facts(state).requester(principal, required_permission)?,
-            policy: state.policy_in_force(&action.action, action.amount, action.label.as_ref()),
+        Ok(ApprovalCommand::Request {
+            approval_id: ApprovalId::parse("", id).map_err(invalid)?,
+            requester: self.facts(state).requester(principal, &required_permissions)?,
+            policy: policy_of(state, &action)?,
             action: Box::new(action),
             reason,
             submit,
             at: self.timestamp()?,
-        };
-        self.carry_out(&id, command, context).await
+        })
     }
 
     /// Hands a draft in.
@@ -97,7 +118,7 @@ impl Approvals {
         id: &str,
         context: CommandContext,
     ) -> Result<Outcome<Approval>, Problem> {
-        let by = self.person_known_to(id, principal).await?;
+        let by = self.requester_of(id, principal).await?;
         self.carry_out(id, ApprovalCommand::Submit { by, at: self.timestamp()? }, context).await
     }
 
@@ -110,9 +131,9 @@ impl Approvals {
         reason: Option<Reason>,
         context: CommandContext,
     ) -> Result<Outcome<Approval>, Problem> {
-        let by = self.person_known_to(id, principal).await?;
+        let by = self.requester_of(id, principal).await?;
         let state = self.0.directory.now();
-        let policy = state.policy_in_force(&action.action, action.amount, action.label.as_ref());
+        let policy = policy_of(&state, &action)?;
         let command = ApprovalCommand::Revise { action: Box::new(action), by, reason, policy, at: self.timestamp()? };
         self.carry_out(id, command, context).await
     }
@@ -184,7 +205,8 @@ impl Approvals {
     }
 
     /// Turns to others before the clock does: to the next link of the policy's chain where `to` is empty. Of those named, only
-    /// whom the policy names in its chain may decide.
+    /// whom the policy names in its chain may decide, and they only where the caller could vote now: from anybody else, and so
+    /// from whoever asked, it is a call for attention.
     pub async fn escalate(
         &self,
         principal: &Principal,
@@ -194,10 +216,11 @@ impl Approvals {
         reason: Reason,
         context: CommandContext,
     ) -> Result<Outcome<Approval>, Problem> {
-        let (_, approval) = self.at_hand(id).await?;
+        let (state, approval) = self.at_hand(id).await?;
+        let voter = Some(Box::new(self.facts(&state).voter(principal, &approval)?));
         let to = if to.is_empty() { next_link(&approval) } else { to };
         let by = actor_id(&principal.actor.id)?;
-        let command = ApprovalCommand::Escalate { by, to, repeat_from, reason, at: self.timestamp()? };
+        let command = ApprovalCommand::Escalate { by, voter, to, repeat_from, reason, at: self.timestamp()? };
         self.carry_out(id, command, context).await
     }
 
@@ -209,8 +232,23 @@ impl Approvals {
         reason: Option<Reason>,
         context: CommandContext,
     ) -> Result<Outcome<Approval>, Problem> {
-        let by = self.person_known_to(id, principal).await?;
+        let by = self.requester_of(id, principal).await?;
         self.carry_out(id, ApprovalCommand::Withdraw { by, reason, at: self.timestamp()? }, context).await
+    }
+
+    /// Ends a request for something that was given up: what was asked for is not there to be done any more. Records nothing
+    /// where the request is over, or used up, already.
+    pub async fn void_for_cancelled(&self, id: &str, context: &CommandContext) -> Result<(), Problem> {
+        let (_, approval) = self.at_hand(id).await?;
+        let is_open = matches!(
+            approval.status(),
+            Some(ApprovalStatus::Draft | ApprovalStatus::Pending | ApprovalStatus::Approved)
+        );
+        if is_open {
+            let command = ApprovalCommand::Void { why: VoidReason::ResourceGone, at: self.timestamp()? };
+            self.carry_out(id, command, own(context)).await?;
+        }
+        Ok(())
     }
 
     /// Has it done without the votes that it takes. Only where the policy allows it and to whom; it is reviewed afterwards.
@@ -221,9 +259,13 @@ impl Approvals {
         reason: Reason,
         context: CommandContext,
     ) -> Result<Outcome<Approval>, Problem> {
+        // One at a time: two at once would not know of each other.
+        let _turn = self.turn().await?;
         let (state, approval) = self.at_hand(id).await?;
         let voter = self.facts(&state).voter(principal, &approval)?;
-        self.carry_out(id, ApprovalCommand::BreakGlass { voter, reason, at: self.timestamp()? }, context).await
+        let has_open_review = self.facts(&state).has_open_review(&voter, &approval);
+        let command = ApprovalCommand::BreakGlass { voter, has_open_review, reason, at: self.timestamp()? };
+        self.carry_out(id, command, context).await
     }
 
     /// Votes in the review of a broken glass.
@@ -239,6 +281,12 @@ impl Approvals {
         let voter = self.facts(&state).voter(principal, &approval)?;
         let command = ApprovalCommand::Review { voter, decision, reason, at: self.timestamp()? };
         self.carry_out(id, command, context).await
+    }
+
+    /// The caller as whoever asked; 403 where another account did.
+    async fn requester_of(&self, id: &str, principal: &Principal) -> Result<ActorId, Problem> {
+        let (state, approval) = self.at_hand(id).await?;
+        self.facts(&state).as_requester(principal, &approval)
     }
 
     /// The caller's person, under the name that the request knows them by.
@@ -264,4 +312,10 @@ fn next_link(approval: &Approval) -> Vec<Electorate> {
     let chain = approval.policy().map(|policy| policy.terms.escalation.as_slice()).unwrap_or_default();
     let level = usize::try_from(approval.escalation_level()).unwrap_or(usize::MAX);
     chain.get(level).or(chain.last()).map(|link| link.to.clone()).unwrap_or_default()
+}
+
+/// The policy that holds for an action, where it can be said which of its rules does.
+fn policy_of(state: &DirectoryState, action: &Action) -> Result<PolicyInForce, Problem> {
+    let policy = state.policy_in_force(&action.action, action.amount, action.label.as_ref());
+    policy.map_err(|refusal| refused(&refusal))
 }

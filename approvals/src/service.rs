@@ -19,6 +19,7 @@ use daybook_ledger::{Actor, Ledger};
 use tokio::sync::Mutex;
 
 use crate::facts::Facts;
+use crate::gate::Needed;
 use crate::problems::{refusal, refused};
 
 /// How often a command is decided anew after losing a race, where deciding anew is what the caller means. Many people may
@@ -83,6 +84,16 @@ impl Approvals {
         }))
     }
 
+    /// Says who of the organisation's people holds the operator's token: what the operator, and keys that nobody else
+    /// answers for, ask for is asked for by that person. To be said before anybody is answered.
+    #[must_use]
+    pub fn with_operator_person(self, person: Option<String>) -> Self {
+        if let Some(person) = person {
+            self.0.directory.answer_for_operator(&person);
+        }
+        self
+    }
+
     /// The directory that it asks.
     pub fn directory(&self) -> &Directory {
         &self.0.directory
@@ -100,7 +111,7 @@ impl Approvals {
         amount: Option<Money>,
         label: Option<&Label>,
     ) -> Result<PolicyInForce, Problem> {
-        Ok(self.state().await?.policy_in_force(action, amount, label))
+        self.state().await?.policy_in_force(action, amount, label).map_err(|error| refused(&error))
     }
 
     /// A request as the ledger has it now, whether it is open or not; 404 where there is none.
@@ -118,7 +129,7 @@ impl Approvals {
     /// The directory, up to date and understood: where an entry about who may do what is not, nothing is decided.
     pub(crate) async fn state(&self) -> Result<Arc<DirectoryState>, Problem> {
         let state = self.0.directory.up_to_date().await?;
-        if state.not_understood.is_some() {
+        if state.not_understood.is_some() || state.approvals_not_understood.is_some() {
             return Err(Problem::unavailable(
                 "directory.not_understood",
                 "this organisation has entries that a newer program wrote; nothing is approved here meanwhile",
@@ -173,11 +184,11 @@ where
     commands.execute_with_retry(id, command, context, tries).await
 }
 
-/// Checks that the caller has the permission that what it asks for takes.
-pub(crate) fn may(principal: &Principal, permission: Option<&'static str>) -> Result<(), Problem> {
-    match permission {
-        Some(name) if !principal.holds(name) => Err(Problem::forbidden(name)),
-        _ => Ok(()),
+/// Checks that the caller has the permissions that what it asks for takes.
+pub(crate) fn may(principal: &Principal, needed: &[Needed]) -> Result<(), Problem> {
+    match needed.iter().find(|needed| !needed.is_met_by(&principal.access)) {
+        Some(missing) => Err(Problem::forbidden(missing.name)),
+        None => Ok(()),
     }
 }
 

@@ -57,8 +57,8 @@ pub struct ApprovalView {
     pub requested_by: String,
     /// The person who answers for it, and who does not vote.
     pub requester: String,
-    /// What the account must still be allowed when it is done.
-    pub required_permission: Option<String>,
+    /// The permissions that the account must still have when it is done.
+    pub required_permissions: Vec<String>,
     /// Why.
     pub reason: Option<String>,
     /// When it was asked for.

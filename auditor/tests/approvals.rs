@@ -9,7 +9,7 @@ mod workbench;
 use cqrs_es::Aggregate as _;
 use daybook_domain::approval::{Action, Approval, ApprovalCommand, Decision, Requester, Voter};
 use daybook_domain::approval_policy::{built_in, in_force};
-use daybook_domain::text::{ActorId, Line};
+use daybook_domain::text::{ActorId, Line, Reason};
 use daybook_domain::{ApprovalId, RoleName, Timestamp};
 use serde_json::json;
 use story::{Story, approved_export, digest_of, terms, time};
@@ -243,6 +243,8 @@ async fn nobody_counts_twice_under_another_account_or_through_another_person() {
     };
     let given = away("usr_ana2", "usr_dee", &story);
     story.tell(("delegation", "dlg_1"), "delegation.given", given).await;
+    let accepted = json!({"by":"usr_dee","at":time(story.now)});
+    story.tell(("delegation", "dlg_1"), "delegation.accepted", accepted).await;
     let action = story.ask_for_export("exp_1", "apr_1").await;
     story.ask("apr_1", &action, json!({"version":0,"rule":0,"terms":terms(&[1])})).await;
     let own = story.vote("apr_1", "usr_ana2", 1, &digest).await;
@@ -261,6 +263,8 @@ async fn nobody_counts_twice_under_another_account_or_through_another_person() {
     let mut story = Story::new().await;
     let given = away("usr_ben", "usr_cy", &story);
     story.tell(("delegation", "dlg_1"), "delegation.given", given).await;
+    let accepted = json!({"by":"usr_cy","at":time(story.now)});
+    story.tell(("delegation", "dlg_1"), "delegation.accepted", accepted).await;
     let action = story.ask_for_export("exp_1", "apr_1").await;
     story.ask("apr_1", &action, json!({"version":0,"rule":0,"terms":terms(&[1])})).await;
     let mut vote = story.vote_of("usr_cy", 1, &digest);
@@ -269,6 +273,18 @@ async fn nobody_counts_twice_under_another_account_or_through_another_person() {
     story.tell(("approval", "apr_1"), "approval.voted", vote).await;
     story.approve("apr_1", &["usr_cy"], &digest, 0).await;
     assert_found(&story.bench, &[]);
+
+    // The same, accepted by nobody: it has no effect.
+    let mut story = Story::new().await;
+    let given = away("usr_ben", "usr_cy", &story);
+    story.tell(("delegation", "dlg_1"), "delegation.given", given).await;
+    let action = story.ask_for_export("exp_1", "apr_1").await;
+    story.ask("apr_1", &action, json!({"version":0,"rule":0,"terms":terms(&[1])})).await;
+    let mut vote = story.vote_of("usr_cy", 1, &digest);
+    vote["vote"]["on_behalf_of"] = json!("usr_ben");
+    vote["vote"]["delegation_id"] = json!("dlg_1");
+    let unaccepted = story.tell(("approval", "apr_1"), "approval.voted", vote).await;
+    assert_found(&story.bench, &[("approval_vote_invalid", unaccepted)]);
 }
 
 #[tokio::test]
@@ -373,7 +389,7 @@ async fn what_the_rules_themselves_lead_to_is_verified() {
     let actor = |id: &str| ActorId::parse("", id).unwrap();
     let action = story.ask_for_export("exp_1", "apr_1").await;
     let action: Action = serde_json::from_value(action).unwrap();
-    let requester = Requester { actor: actor("key_1"), person: actor("usr_ana"), required_permission: None };
+    let requester = Requester { actor: actor("key_1"), person: actor("usr_ana"), required_permissions: Vec::new() };
     let (digest, rules) = (action.digest(), built_in(&action.action));
     let voter = |story: &Story, decision: Decision, id: &str| ApprovalCommand::Vote {
         voter: Voter {
@@ -403,7 +419,7 @@ async fn what_the_rules_themselves_lead_to_is_verified() {
                 action: Box::new(action.clone()),
                 requester: requester.clone(),
                 reason: None,
-                policy: in_force(0, &rules, None, None),
+                policy: in_force(0, &rules, None, None).unwrap(),
                 submit: true,
                 at,
             },
@@ -411,8 +427,8 @@ async fn what_the_rules_themselves_lead_to_is_verified() {
             2 => ApprovalCommand::Revise {
                 action: Box::new(action.clone()),
                 by: actor("usr_ana"),
-                reason: None,
-                policy: in_force(0, &rules, None, None),
+                reason: Some(Reason::parse("", "Once more").unwrap()),
+                policy: in_force(0, &rules, None, None).unwrap(),
                 at,
             },
             3 => {

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use daybook_ledger::Hash;
+use daybook_ledger::merkle::root_of;
 use p256::ecdsa::signature::Signer as _;
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
@@ -33,6 +35,20 @@ fn hash_at(story: &Story, position: u64) -> String {
     let connection = rusqlite::Connection::open(story.bench.path()).unwrap();
     let sql = "select hash from ledger_entries where position = ?1";
     hex::encode(connection.query_row(sql, [position], |row| row.get::<_, Vec<u8>>(0)).unwrap())
+}
+
+/// RFC 6962, 2.1.1, word by word.
+fn audit_path(position: usize, leaves: &[Hash]) -> Vec<String> {
+    if leaves.len() == 1 {
+        return Vec::new();
+    }
+    let (left, right) = leaves.split_at(1 << (leaves.len() - 1).ilog2());
+    let (mut path, other) = match position.checked_sub(left.len()) {
+        None => (audit_path(position, left), right),
+        Some(position) => (audit_path(position, right), left),
+    };
+    path.push(root_of(other).to_string());
+    path
 }
 
 fn digests(bytes: &[u8]) -> (String, String) {
@@ -57,6 +73,8 @@ impl Export {
         let key = story.bench.key().verifier_key(ORIGIN);
         let key_id = key.split('+').nth(1).unwrap();
         let name = format!("exp_1.1.{format}");
+        let leaves = story.bench.leaves().await;
+        let (leaf, path) = (leaves[last as usize].to_string(), audit_path(last as usize, &leaves));
         let range = json!({"first":0,"first_hash":first_hash,"last":last,"last_hash":last_hash});
         let manifest = json!({
             "approval":{"approval_id":"apr_1","approved_by":["usr_ben"],"digest":life.digest,"policy_version":0},
@@ -64,7 +82,7 @@ impl Export {
             "export_id":"exp_1",
             "file":{"blake3":blake3,"bytes":content.len(),"format":format,"name":name,"rows":rows,"sha256":sha256},
             "format":"daybook export manifest 1",
-            "ledger":{"checkpoint":{"note":note,"root":hex::encode(root),"size":size},"ledger_id":"main","origin":ORIGIN,
+            "ledger":{"checkpoint":{"inclusion":path,"leaf":leaf,"note":note,"root":hex::encode(root),"size":size},"ledger_id":"main","origin":ORIGIN,
                 "range":range},
             "query":{"filters":{"currency":"USD"},"kind":"transactions"},
             "request":{"by":"key_1","person":"usr_ana"},
@@ -150,13 +168,17 @@ async fn whole_export_is_verified_question_by_question() {
     let export = Export::new("csv", CSV.as_bytes(), 3).await;
     let (code, report) = export.check(&["--key", &export.key(), "--store", export.story.bench.path()]);
     assert_eq!((code, report["verdict"].as_str()), (0, Some("verified")), "{report:#}");
-    for question in ["file", "signature", "recorded", "position", "approval"] {
+    for question in ["file", "signature", "recorded", "position", "inclusion", "approval"] {
         assert_eq!(report[question]["verdict"], "verified", "{question}: {report:#}");
     }
     assert_eq!(report["read"]["rows"], 3);
+    let (code, report) = export.check(&["--key", &export.key()]);
+    for (question, verdict) in [("signature", "verified"), ("inclusion", "verified"), ("position", "not_checked")] {
+        assert_eq!((code, report[question]["verdict"].as_str()), (0, Some(verdict)), "{question}: {report:#}");
+    }
     let (code, report) = export.check(&[]);
     assert_eq!((code, report["file"]["verdict"].as_str()), (0, Some("verified")));
-    for question in ["signature", "recorded", "position", "approval"] {
+    for question in ["signature", "recorded", "position", "inclusion", "approval"] {
         assert_eq!(report[question]["verdict"], "not_checked", "{question}: {report:#}");
     }
     let file = export.file().display().to_string();
@@ -246,6 +268,7 @@ async fn manifest_that_is_signed_and_says_something_else_than_the_ledger_is_foun
     let unrecorded = [("manifest_changed".to_owned(), Some(at)), ("signature_wrong".to_owned(), Some(at))];
     let other = "0".repeat(64);
     let used = Some(export.life.consumed as u64);
+    let last = whole["ledger"]["range"]["last"].as_u64();
     for (pointer, value, expected) in [
         (
             "/ledger/range/last_hash",
@@ -263,6 +286,8 @@ async fn manifest_that_is_signed_and_says_something_else_than_the_ledger_is_foun
                 ("checkpoint_mismatch", None),
             ],
         ),
+        ("/ledger/checkpoint/leaf", json!(other), vec![("checkpoint_mismatch", last)]),
+        ("/ledger/checkpoint/inclusion/0", json!(other), vec![("checkpoint_mismatch", last)]),
         ("/ledger/checkpoint/root", json!(other), vec![("checkpoint_mismatch", None)]),
         ("/ledger/checkpoint/note", json!("no note"), vec![("checkpoint_mismatch", None)]),
         ("/approval/digest", json!(other), vec![("not_approved", used)]),

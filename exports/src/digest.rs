@@ -83,7 +83,7 @@ impl<W: Write> Write for HashingWriter<W> {
 }
 
 /// The digests of some bytes.
-pub(crate) fn digests_of_bytes(bytes: &[u8]) -> Digests {
+pub fn digests_of_bytes(bytes: &[u8]) -> Digests {
     let mut hashers = Hashers::default();
     hashers.update(bytes);
     hashers.finish()

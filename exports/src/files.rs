@@ -1,7 +1,7 @@
 //! The folder of finished exports: safe names, whole files or ranges of them, removal, and what killed processes leave.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use daybook_domain::export::ExportFormat;
 use daybook_domain::names::ExportId;
 use tokio::io::AsyncSeekExt as _;
 
+use crate::digest::{Digests, digests_of};
 use crate::format::extension;
 
 /// What the names of unfinished files end with.
@@ -91,6 +92,23 @@ pub struct OpenedFile {
     pub length: u64,
 }
 
+impl OpenedFile {
+    /// The digests of the whole file, however little of it is to be read; it then stands where it stood. Takes as long as
+    /// reading the file.
+    pub async fn with_digests(self) -> io::Result<(Self, Digests)> {
+        let Self { file, range, length } = self;
+        let (mut file, start) = (file.into_std().await, range.start);
+        let read = tokio::task::spawn_blocking(move || {
+            file.rewind()?;
+            let digests = digests_of(&mut file)?;
+            file.seek(SeekFrom::Start(start))?;
+            Ok::<_, io::Error>((file, digests))
+        });
+        let (file, digests) = read.await.map_err(io::Error::other)??;
+        Ok((Self { file: tokio::fs::File::from_std(file), range, length }, digests))
+    }
+}
+
 /// The finished exports of one organisation. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ExportFiles {
@@ -162,10 +180,32 @@ impl ExportFiles {
         self.remove_where(|name| is_of(name, export_id))
     }
 
-    /// Removes the files of an export that are not among `names`: what attempts left that were overtaken.
-    pub fn remove_others(&self, export_id: &ExportId, names: &FileNames) -> Result<usize, FilesError> {
-        let kept = [&names.file, &names.manifest, &names.signature];
-        self.remove_where(|name| is_of(name, export_id) && !kept.iter().any(|kept| *kept == name))
+    /// Removes the files of these attempts of an export, finished or not: what came to nothing. They are found by their
+    /// names, so that it costs the same however many exports there are. Answers how many there were.
+    pub fn remove_attempts(
+        &self,
+        export_id: &ExportId,
+        format: ExportFormat,
+        attempts: impl IntoIterator<Item = u64>,
+    ) -> Result<usize, FilesError> {
+        let mut removed = 0;
+        for attempt in attempts {
+            let FileNames { file, manifest, signature } = FileNames::new(export_id, attempt, format);
+            for name in [file, manifest, signature] {
+                let path = self.path(&name)?;
+                for path in [part_of(&path), path] {
+                    match std::fs::remove_file(&path) {
+                        Ok(()) => removed += 1,
+                        Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+                        Err(why) => return Err(FilesError::File { path, why }),
+                    }
+                }
+            }
+        }
+        if removed > 0 {
+            self.sync()?;
+        }
+        Ok(removed)
     }
 
     /// Removes unfinished files that nobody has written to for `age`. Answers how many there were.
@@ -194,9 +234,14 @@ impl ExportFiles {
             }
         }
         if removed > 0 {
-            File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(fault)?;
+            self.sync()?;
         }
         Ok(removed)
+    }
+
+    fn sync(&self) -> Result<(), FilesError> {
+        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|why| FilesError::File { path: self.folder.clone(), why })
     }
 }
 

@@ -16,6 +16,8 @@ use crate::table::CellKind;
 
 /// Permission without which nobody's name and address leave the house.
 const READ_CONTACT: &str = "user:read_contact";
+/// The filter that says how many rows there are at most. With it the newest come, the newest first; else all, the oldest first.
+pub const LIMIT: &str = "limit";
 /// Most columns that one export asks for: each at most once.
 const MAX_COLUMNS: usize = 64;
 
@@ -86,7 +88,7 @@ pub enum Test {
 pub struct FilterDeclaration {
     /// Its name.
     pub name: &'static str,
-    /// The read table's column.
+    /// The read table's column, or what is made of several in SQL.
     pub source: &'static str,
     /// What its value is.
     pub kind: FilterKind,

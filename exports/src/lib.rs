@@ -12,7 +12,7 @@ mod signature;
 mod table;
 pub mod verify;
 
-pub use digest::{Digests, digests_of};
+pub use digest::{Digests, digests_of, digests_of_bytes};
 pub use files::{ExportFiles, FileNames, FilesError, OpenedFile, is_file_name};
 pub use format::{content_type, extension};
 pub use generate::{GenerateError, Written, generate};

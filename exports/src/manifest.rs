@@ -55,6 +55,9 @@ pub struct Approval {
     pub approval_id: String,
     /// Who agreed. Empty where the policy asks nobody.
     pub approved_by: Vec<String>,
+    /// Who broke the glass, where nobody had agreed before.
+    #[serde(default)]
+    pub broken_glass_by: Option<String>,
     /// Digest of exactly what was approved.
     pub digest: String,
     /// Version of the policy that it was decided under; 0 is the built-in one.
@@ -95,6 +98,13 @@ pub struct LedgerPart {
 /// A signed checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
+    /// That the range's last entry is under this checkpoint: the audit path of `leaf` at its position in the tree of this size,
+    /// lowest sibling first (RFC 6962).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inclusion: Option<Vec<String>>,
+    /// The leaf of the range's last entry: SHA-256 of a zero byte and the entry's canonical bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaf: Option<String>,
     /// The signed note, whole.
     pub note: String,
     /// The root that it states.

@@ -1,13 +1,13 @@
 //! Counting the rows of a file without understanding them: to say of a file that is not what was signed whether rows are
 //! missing. Streaming; memory does not grow with the file.
 
+mod footer;
+
 use std::fs::File;
 use std::io::{self, Read};
 
 use daybook_domain::export::ExportFormat;
 use memchr::{memchr_iter, memchr2_iter};
-use parquet::file::reader::FileReader as _;
-use parquet::file::serialized_reader::SerializedFileReader;
 
 /// Bytes that are looked at at once.
 const CHUNK: usize = 1024 * 1024;
@@ -20,17 +20,8 @@ pub fn count_rows(file: File, format: ExportFormat) -> io::Result<Option<u64>> {
         ExportFormat::Ndjson => count_lines(file).map(Some),
         // Every object stands on a line of its own, between the brackets' lines; an empty array has one line.
         ExportFormat::Json => Ok(count_lines(file)?.checked_sub(2).or(Some(0))),
-        ExportFormat::Parquet => Ok(parquet_rows(file)),
+        ExportFormat::Parquet => footer::stated_rows(file),
     }
-}
-
-/// What the file says of itself at its end. It may come from anybody: a reader that panics over it has read no Parquet.
-fn parquet_rows(file: File) -> Option<u64> {
-    let read = move || {
-        let reader = SerializedFileReader::new(file).ok()?;
-        u64::try_from(reader.metadata().file_metadata().num_rows()).ok()
-    };
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).ok().flatten()
 }
 
 fn each_chunk(mut input: impl Read, mut look: impl FnMut(&[u8])) -> io::Result<()> {

@@ -10,6 +10,7 @@ create table {table} (
     reason text,
     given_by text not null,
     given_at bigint not null,
+    accepted_at bigint,
     ended_at bigint,
     ended_by text,
     first_position bigint not null,

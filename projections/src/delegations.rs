@@ -33,6 +33,7 @@ const ROWS: RowWriter = RowWriter {
         "reason",
         "given_by",
         "given_at",
+        "accepted_at",
         "ended_at",
         "ended_by",
         "first_position",
@@ -53,6 +54,7 @@ struct State {
     reason: Option<String>,
     given_by: String,
     given_at: i64,
+    accepted_at: Option<i64>,
     ended_at: Option<i64>,
     ended_by: Option<String>,
     first_position: u64,
@@ -67,7 +69,7 @@ impl Projector for Delegations {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [TableDefinition] {
@@ -96,6 +98,12 @@ impl Projector for Delegations {
             match event {
                 Some(AnyEvent::Delegation(DelegationEvent::Given(given))) => {
                     states.insert(entry.stream.stream_id.clone(), State::given(entry, given));
+                }
+                Some(AnyEvent::Delegation(DelegationEvent::Accepted(accepted))) => {
+                    let Some(state) = states.get_mut(&entry.stream.stream_id) else { continue };
+                    state.accepted_at = Some(accepted.at.micros());
+                    state.last_position = entry.position;
+                    state.version = entry.version;
                 }
                 Some(AnyEvent::Delegation(DelegationEvent::Ended(ended))) => {
                     // Without a row the giving was pruned: there is nothing to show that this could change.
@@ -127,6 +135,7 @@ impl State {
             reason: given.reason.as_ref().map(ToString::to_string),
             given_by: given.by.to_string(),
             given_at: entry.recorded_at,
+            accepted_at: None,
             ended_at: None,
             ended_by: None,
             first_position: entry.position,
@@ -146,6 +155,7 @@ impl State {
             reason: row.try_get("reason")?,
             given_by: row.try_get("given_by")?,
             given_at: row.try_get("given_at")?,
+            accepted_at: row.try_get("accepted_at")?,
             ended_at: row.try_get("ended_at")?,
             ended_by: row.try_get("ended_by")?,
             first_position: natural(row, "first_position")?,
@@ -166,6 +176,7 @@ impl State {
             (&self.reason).into(),
             (&self.given_by).into(),
             self.given_at.into(),
+            self.accepted_at.into(),
             self.ended_at.into(),
             (&self.ended_by).into(),
             self.first_position.into(),

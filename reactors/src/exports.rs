@@ -6,6 +6,7 @@
 //! under the same id. An overtaken process cannot record what it made: the export knows by number and fence that another was
 //! begun since.
 
+mod agenda;
 mod deliver;
 mod driver;
 mod generate;
@@ -31,7 +32,7 @@ use daybook_ledger::sequencer::Clock;
 use daybook_ledger::{Ledger, LedgerReader};
 use daybook_read_models::ReadDb;
 use reqwest::Url;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::engine::ReactError;
 use crate::lease::Leases;
@@ -127,7 +128,6 @@ struct Driver {
     clock: Clock,
     settings: ExportSettings,
     status: watch::Sender<ExportsStatus>,
-    generating: Semaphore,
 }
 
 impl Exports {
@@ -154,7 +154,6 @@ impl Exports {
             clock: parts.clock,
             settings: parts.settings,
             status: watch::Sender::new(ExportsStatus::default()),
-            generating: Semaphore::new(1),
         }))
     }
 

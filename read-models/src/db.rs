@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Connections that read a SQLite file at once.
 const SQLITE_READERS: u32 = 4;
+/// Snapshots that are read at once, in a process: by connections of their own, so that reading for an hour takes no query's place.
+const SNAPSHOTS: u32 = 2;
+/// How long a connection for snapshots is kept that nobody uses.
+const SNAPSHOT_IDLE: Duration = Duration::from_secs(60);
 /// Longest that one query may run on PostgreSQL.
 const POSTGRES_STATEMENT_TIMEOUT_MS: u32 = 15_000;
 
@@ -49,6 +53,8 @@ pub struct ReadDb {
     readers: AnyPool,
     /// `None` where it is open for reading only.
     writer: Option<AnyPool>,
+    snapshots: AnyPool,
+    snapshot_places: Arc<Semaphore>,
     /// Counts commits of projectors in this process, to wake those who wait for one.
     folded: Arc<watch::Sender<u64>>,
 }
@@ -63,14 +69,23 @@ impl ReadDb {
         let writer = sqlite_pool(&sqlite_url(path, "rwc"), pragmas, 1).await?;
         let pragmas = "pragma busy_timeout = 10000; pragma query_only = on; pragma cache_size = -4096;";
         let readers = sqlite_pool(&sqlite_url(path, "rw"), pragmas, SQLITE_READERS).await?;
-        Ok(Self { kind: StoreKind::Sqlite, readers, writer: Some(writer), folded: Arc::default() })
+        let snapshots =
+            sqlite_options(pragmas, SNAPSHOTS).idle_timeout(SNAPSHOT_IDLE).connect_lazy(&sqlite_url(path, "rw"))?;
+        Ok(Self::of(StoreKind::Sqlite, readers, Some(writer), snapshots))
     }
 
     /// Opens an existing SQLite file for reading only, whoever writes to it.
     pub async fn open_sqlite_read_only(path: impl AsRef<Path>) -> Result<Self, ReadError> {
         let pragmas = "pragma busy_timeout = 10000; pragma query_only = on;";
-        let readers = sqlite_pool(&sqlite_url(path.as_ref(), "ro"), pragmas, SQLITE_READERS).await?;
-        Ok(Self { kind: StoreKind::Sqlite, readers, writer: None, folded: Arc::default() })
+        let url = sqlite_url(path.as_ref(), "ro");
+        let readers = sqlite_pool(&url, pragmas, SQLITE_READERS).await?;
+        let snapshots = sqlite_options(pragmas, SNAPSHOTS).idle_timeout(SNAPSHOT_IDLE).connect_lazy(&url)?;
+        Ok(Self::of(StoreKind::Sqlite, readers, None, snapshots))
+    }
+
+    fn of(kind: StoreKind, readers: AnyPool, writer: Option<AnyPool>, snapshots: AnyPool) -> Self {
+        let snapshot_places = Arc::new(Semaphore::new(usize::try_from(SNAPSHOTS).unwrap_or(1)));
+        Self { kind, readers, writer, snapshots, snapshot_places, folded: Arc::default() }
     }
 
     /// Connects to PostgreSQL with at most `max_connections` connections. A schema other than `public` is chosen in the
@@ -88,7 +103,13 @@ impl ReadDb {
             })
             .connect(url)
             .await?;
-        Ok(Self { kind: StoreKind::Postgres, readers: pool.clone(), writer: Some(pool), folded: Arc::default() })
+        // Reading a snapshot is bounded by what is in it, not by the patience of a reader.
+        let snapshots = AnyPoolOptions::new()
+            .max_connections(SNAPSHOTS)
+            .acquire_timeout(Duration::from_secs(10))
+            .idle_timeout(SNAPSHOT_IDLE)
+            .connect_lazy(url)?;
+        Ok(Self::of(StoreKind::Postgres, pool.clone(), Some(pool), snapshots))
     }
 
     /// Which database it is.
@@ -99,6 +120,29 @@ impl ReadDb {
     /// Connections for queries.
     pub fn readers(&self) -> &AnyPool {
         &self.readers
+    }
+
+    /// A place among those that read a long snapshot, in the whole process; waits until there is one. To be had before
+    /// [`Self::begin_snapshot`] and kept as long as the snapshot. `None` where the process is ending.
+    pub async fn snapshot_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.snapshot_places).acquire_owned().await.ok()
+    }
+
+    /// Begins to read a snapshot of all tables, by a connection that no query waits for. On PostgreSQL it is taken by the first
+    /// query, and no timeout is in force.
+    pub async fn begin_snapshot(&self) -> Result<Transaction<'static, Any>, ReadError> {
+        let begin = match self.kind {
+            StoreKind::Sqlite => "begin",
+            StoreKind::Postgres => "begin isolation level repeatable read read only",
+        };
+        for _ in 0..SNAPSHOTS {
+            match self.snapshots.begin_with(begin).await {
+                // Somebody who had it was given up while it began, and it does not know where it is: it is of no more use.
+                Err(sqlx::Error::InvalidSavePointStatement) => self.snapshots.acquire().await?.close().await?,
+                begun => return Ok(begun?),
+            }
+        }
+        Ok(self.snapshots.begin_with(begin).await?)
     }
 
     /// Starts a writing transaction. On SQLite it holds the one write lock from the start.
@@ -137,6 +181,8 @@ impl ReadDb {
 
     /// Closes all connections.
     pub async fn close(&self) {
+        self.snapshot_places.close();
+        self.snapshots.close().await;
         self.readers.close().await;
         if let Some(writer) = &self.writer {
             writer.close().await;
@@ -152,7 +198,11 @@ fn install_drivers() {
 
 async fn sqlite_pool(url: &str, pragmas: &'static str, connections: u32) -> Result<AnyPool, ReadError> {
     install_drivers();
-    let pool = AnyPoolOptions::new()
+    Ok(sqlite_options(pragmas, connections).connect(url).await?)
+}
+
+fn sqlite_options(pragmas: &'static str, connections: u32) -> AnyPoolOptions {
+    AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(30))
         // Projectors take turns on the one writing connection: waiting for it is no sign of trouble.
@@ -161,9 +211,6 @@ async fn sqlite_pool(url: &str, pragmas: &'static str, connections: u32) -> Resu
         .max_lifetime(None)
         .test_before_acquire(false)
         .after_connect(move |connection, _| Box::pin(async move { connection.execute(pragmas).await.map(drop) }))
-        .connect(url)
-        .await?;
-    Ok(pool)
 }
 
 /// A path as a URL; everything but the plainest characters is escaped, which the driver undoes.

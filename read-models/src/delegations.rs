@@ -11,7 +11,7 @@ use crate::time;
 /// Name of the projector that fills this table.
 pub const PROJECTOR: &str = "delegations";
 const COLUMNS: &str = "delegation_id, from_person, to_person, starts_at, ends_at, actions, reason, given_by, given_at, \
-     ended_at, ended_by, first_position, last_position, version";
+     accepted_at, ended_at, ended_by, first_position, last_position, version";
 
 /// A delegation. Times are microseconds and serialise as RFC 3339.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,6 +39,9 @@ pub struct DelegationRow {
     /// When it was given.
     #[serde(serialize_with = "time::serialize")]
     pub given_at: i64,
+    /// When whoever stands in agreed to. Before that it has no effect.
+    #[serde(serialize_with = "time::serialize_optional")]
+    pub accepted_at: Option<i64>,
     /// When it was ended before its time.
     #[serde(serialize_with = "time::serialize_optional")]
     pub ended_at: Option<i64>,
@@ -55,7 +58,9 @@ pub struct DelegationRow {
 impl DelegationRow {
     /// Whether somebody stands in at this time, in microseconds.
     pub fn is_active_at(&self, micros: i64) -> bool {
-        (self.starts_at..self.ends_at).contains(&micros) && self.ended_at.is_none_or(|ended| micros < ended)
+        self.accepted_at.is_some_and(|accepted| accepted <= micros)
+            && (self.starts_at..self.ends_at).contains(&micros)
+            && self.ended_at.is_none_or(|ended| micros < ended)
     }
 }
 
@@ -88,12 +93,14 @@ pub async fn list(
     match filter.active {
         Some(true) => {
             conditions.at_most("starts_at", Some(filter.now));
+            conditions.at_most("accepted_at", Some(filter.now));
             conditions.above("ends_at", Some(filter.now));
             conditions.above("coalesce(ended_at, ends_at)", Some(filter.now));
         }
         Some(false) => {
             conditions.any_of(&[
                 ("starts_at", ">", filter.now),
+                ("coalesce(accepted_at, ends_at)", ">", filter.now),
                 ("ends_at", "<=", filter.now),
                 ("ended_at", "<=", filter.now),
             ]);
@@ -114,6 +121,7 @@ fn row(fields: &Fields<'_>) -> Result<DelegationRow, ReadError> {
         reason: fields.optional_text("reason")?,
         given_by: fields.text("given_by")?,
         given_at: fields.integer("given_at")?,
+        accepted_at: fields.optional_integer("accepted_at")?,
         ended_at: fields.optional_integer("ended_at")?,
         ended_by: fields.optional_text("ended_by")?,
         first_position: fields.natural("first_position")?,

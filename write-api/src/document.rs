@@ -43,6 +43,7 @@ use daybook_http_kit::answer::{ReceiptView, Recorded};
         exports::handlers::request,
         exports::handlers::cancel,
         exports::handlers::redeliver,
+        exports::handlers::remove,
         exports::refused::change,
         exports::verify::verify,
         exports::batch::verify,

@@ -162,8 +162,8 @@ async fn own_actions_are_described_by_daybook_alone() {
     let plain = json!({"resource_type": "incident_export", "resource_id": "incidents_open", "reason": "audit"});
     let opened = ANN.post(&fixture, "/approvals", plain).await.json();
     assert_eq!(
-        (&opened["action"], &opened["required_permission"]),
-        (&json!("export.incidents"), &json!("incident:read"))
+        (&opened["action"], &opened["required_permissions"]),
+        (&json!("export.incidents"), &json!(["incident:read"]))
     );
     let dressed_up = json!({"resource_type": "incident_export", "resource_id": "x", "summary": "nothing to see"});
     ANN.post(&fixture, "/approvals", dressed_up).await.problem(422, "approval.not_external");
@@ -289,7 +289,7 @@ async fn policy_that_is_none_is_refused() {
 }
 
 #[actix_web::test]
-async fn delegations_are_given_and_ended_by_those_they_are_about() {
+async fn delegations_are_given_accepted_and_ended_by_those_they_are_about() {
     let fixture = fixture().await;
     let to = |person: Person| {
         json!({"to": person.id(), "ends_at": "2027-01-01T00:00:00Z", "starts_at": "2026-12-01T00:00:00Z",
@@ -305,7 +305,14 @@ async fn delegations_are_given_and_ended_by_those_they_are_about() {
     let mut others = to(CARLA);
     others["from"] = json!(VERA.id());
     COLIN.post(&fixture, "/delegations", others.clone()).await.problem(403, "delegation.not_yours");
-    assert_eq!(ADA.post(&fixture, "/delegations", others).await.status, 201);
+    ADA.post(&fixture, "/delegations", others).await.problem(403, "delegation.not_yours");
+    let accept = format!("/delegations/{id}/accept");
+    assert!(body["accepted_at"].is_null());
+    for other in [VERA, CARLA] {
+        other.post(&fixture, &accept, Value::Null).await.problem(403, "delegation.not_the_delegate");
+    }
+    let accepted = COLIN.post(&fixture, &accept, Value::Null).await;
+    assert!(accepted.json()["accepted_at"].is_string(), "{}", accepted.body);
     let mut long = to(COLIN);
     long["ends_at"] = json!("2028-01-01T00:00:00Z");
     VERA.post(&fixture, "/delegations", long).await.problem(422, "delegation.period");

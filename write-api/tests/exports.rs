@@ -7,9 +7,11 @@ use actix_web::http::Method;
 use common::exports::{ROWS, export, make};
 use common::people::{ADA, ANN, AUDREY, COLIN, Person, VERA};
 use common::{Answer, Fixture, fixture, size};
-use daybook_domain::export::{DeliveryOutcome, ExportCommand, ExportStatus};
+use daybook_domain::approval::ApprovalStatus;
+use daybook_domain::export::{DeliveryOutcome, ExportCommand, ExportStatus, VerificationStatus};
 use daybook_ledger::Actor;
 use daybook_ledger::commands::CommandContext;
+use daybook_write_api::exports::ExportDesk;
 use serde_json::{Value, json};
 
 const TRANSACTIONS: &str = "/v1/transactions/export?status=pending&start=2026-11-01&format=csv";
@@ -40,6 +42,11 @@ async fn made(fixture: &Fixture, body: Value) -> String {
     let id = text(&asked, "/export/id").to_owned();
     make(fixture, &id, ROWS).await;
     id
+}
+
+async fn approval_status(fixture: &Fixture, export_id: &str) -> Option<ApprovalStatus> {
+    let request = export(fixture, export_id).await.aggregate.request().unwrap().clone();
+    fixture.approvals.find(request.approval_id.as_str()).await.unwrap().aggregate.status()
 }
 
 async fn events(fixture: &Fixture, event_type: &str) -> usize {
@@ -80,6 +87,76 @@ async fn predecessors_flow_asks_waits_and_hands_the_file_out_once() {
     let anew = get(&fixture, ANN, TRANSACTIONS).await;
     assert_eq!(anew.status, 202);
     assert_ne!(text(&anew.json(), "/approval_request_id"), approval, "an approval is used once");
+}
+
+/// Asks as a predecessor's client does, and makes the file.
+async fn waiting_to_be_taken(fixture: &Fixture) -> String {
+    let first = get(fixture, ANN, TRANSACTIONS).await.json();
+    assert_eq!(vote(fixture, COLIN, text(&first, "/approval_request_id"), "approve").await.status, 200);
+    let id = text(&first, "/export/id").to_owned();
+    make(fixture, &id, ROWS).await;
+    id
+}
+
+#[actix_web::test]
+async fn file_that_was_changed_is_not_handed_out_and_that_is_recorded() {
+    let fixture = fixture().await;
+    let id = waiting_to_be_taken(&fixture).await;
+    let name = export(&fixture, &id).await.aggregate.generated().unwrap().file.to_string();
+    let path = fixture.files.path(&name).unwrap();
+    // As long as it was, and longer.
+    for changed in [ROWS.replace("10.50", "99.50"), format!("{ROWS}TX-3,1.00\r\n")] {
+        std::fs::write(&path, changed).unwrap();
+        get(&fixture, ANN, TRANSACTIONS).await.problem(409, "export.tampered");
+        let found = export(&fixture, &id).await.aggregate;
+        assert_eq!(found.verification_status(), VerificationStatus::Tampered);
+        assert!(found.collected().is_none());
+    }
+    std::fs::write(&path, ROWS).unwrap();
+    assert_eq!(get(&fixture, ANN, TRANSACTIONS).await.body, ROWS);
+}
+
+#[actix_web::test]
+async fn lost_file_is_recorded_as_removed_and_asked_for_anew() {
+    let fixture = fixture().await;
+    let id = waiting_to_be_taken(&fixture).await;
+    let name = export(&fixture, &id).await.aggregate.generated().unwrap().file.to_string();
+    std::fs::remove_file(fixture.files.path(&name).unwrap()).unwrap();
+    let next = get(&fixture, ANN, TRANSACTIONS).await;
+    assert_eq!(next.status, 202, "{}", next.body);
+    assert_ne!(text(&next.json(), "/export/id"), id);
+    assert_eq!(export(&fixture, &id).await.aggregate.status(), Some(ExportStatus::Removed));
+}
+
+#[actix_web::test]
+async fn file_that_nobody_fetched_in_time_is_asked_for_anew() {
+    let mut fixture = fixture().await;
+    let id = waiting_to_be_taken(&fixture).await;
+    let a_day: i64 = 24 * 3600 * 1_000_000;
+    let clock = move || daybook_ledger::sequencer::system_clock()() + a_day + 60_000_000;
+    let (ledger, approvals, files) = (fixture.ledger.clone(), fixture.approvals.clone(), fixture.files.clone());
+    fixture.desk = ExportDesk::new(ledger, approvals, files, std::sync::Arc::new(clock));
+    let next = get(&fixture, ANN, TRANSACTIONS).await;
+    assert_eq!(next.status, 202, "{}", next.body);
+    assert_ne!(text(&next.json(), "/export/id"), id);
+    assert!(export(&fixture, &id).await.aggregate.collected().is_none());
+}
+
+#[actix_web::test]
+async fn removed_export_leaves_no_file_behind() {
+    let fixture = fixture().await;
+    let id = made(&fixture, json!({"kind": "transactions"})).await;
+    let path = format!("/v1/exports/{id}/remove");
+    let count = || std::fs::read_dir(fixture.files.folder()).unwrap().count();
+    assert_eq!(count(), 3);
+    ANN.post(&fixture, &path, json!({"reason": "Tidying up"})).await.problem(403, "permission.denied");
+    COLIN.post(&fixture, &path, json!({})).await.problem(400, "request.invalid");
+    let removed = COLIN.post(&fixture, &path, json!({"reason": "Its time is over"})).await;
+    assert_eq!((removed.status, &removed.json()["status"]), (200, &json!("removed")), "{}", removed.body);
+    assert_eq!((count(), events(&fixture, "export.removed").await), (0, 1));
+    assert_eq!(COLIN.post(&fixture, &path, json!({"reason": "Its time is over"})).await.status, 200);
+    assert_eq!(events(&fixture, "export.removed").await, 1);
+    COLIN.post(&fixture, &format!("/v1/exports/{id}/verify"), Value::Null).await.problem(422, "export.no_file");
 }
 
 #[actix_web::test]
@@ -176,13 +253,50 @@ async fn what_is_not_known_is_refused_where_it_stands_and_nothing_is_recorded() 
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}: {problem}");
     }
     for (path, code) in [
-        ("/transactions/export?is_anomaly=true", "request.unknown_parameter"),
+        ("/transactions/export?colour=red", "request.unknown_parameter"),
+        ("/api/audit_trail/export?limit=some", "request.invalid_parameter"),
         ("/transactions/export?status=late", "request.invalid_parameter"),
         ("/transactions/export?format=xls", "request.invalid_parameter"),
         ("/incidents/export?start=2026-02-02&end=2026-02-01", "request.invalid_parameter"),
     ] {
         get(&fixture, ANN, path).await.problem(400, code);
     }
+    let anomalies = get(&fixture, ANN, "/transactions/export?is_anomaly=true").await;
+    anomalies.problem(422, "export.anomalies_not_recorded");
+    assert_eq!(size(&fixture).await, before);
+}
+
+#[actix_web::test]
+async fn limit_and_approver_are_part_of_what_is_approved() {
+    let fixture = fixture().await;
+    for (path, name, value) in [
+        ("/api/audit_trail/export?limit=100", "filter.limit", "100"),
+        ("/audit/actions/export?approved_by=usr_9", "filter.approved_by", "usr_9"),
+    ] {
+        let asked = get(&fixture, AUDREY, path).await;
+        assert_eq!(asked.status, 202, "{path}: {}", asked.body);
+        let approval = fixture.approvals.find(text(&asked.json(), "/approval_request_id")).await.unwrap().aggregate;
+        assert_eq!(approval.action().unwrap().parameters.get(name).map(String::as_str), Some(value), "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn export_that_nobody_could_be_asked_to_approve_is_not_recorded() {
+    let fixture = fixture().await;
+    let path = "/v1/approval-policies/export.transactions";
+    let terms = json!({"steps": [{"clauses": [{"votes": 1, "from": [{"role": "compliance"}]}]}]});
+    // No export has an amount.
+    let rules = json!([{"amount_at_least": {"amount": "1000", "currency": "USD"}, "terms": terms}, {"terms": terms}]);
+    let body = json!({"rules": rules, "reason": "large ones first"});
+    let put = async || ADA.call(&fixture, Method::PUT, path, &[], body.clone()).await;
+    let blocked = put().await.json();
+    assert_eq!(vote(&fixture, COLIN, text(&blocked, "/approval_request_id"), "approve").await.status, 200);
+    let made = put().await;
+    assert!([200, 201].contains(&made.status), "{}", made.body);
+    let before = size(&fixture).await;
+    let asked = ANN.post(&fixture, "/v1/exports", json!({"kind": "transactions"})).await;
+    asked.problem(422, "approval.amount_required");
+    get(&fixture, ANN, TRANSACTIONS).await.problem(422, "approval.amount_required");
     assert_eq!(size(&fixture).await, before);
 }
 
@@ -225,10 +339,13 @@ async fn export_is_stopped_by_its_requester_or_by_whoever_manages_exports() {
     let own = id(&ask(&fixture, ANN, json!({"kind": "transactions"})).await);
     let answer = ANN.post(&fixture, &format!("/v1/exports/{own}/cancel"), json!({"reason": "Not needed"})).await;
     assert_eq!((answer.status, &answer.json()["status"]), (200, &json!("cancelled")), "{}", answer.body);
+    assert_eq!(approval_status(&fixture, &own).await, Some(ApprovalStatus::Withdrawn));
     let others = id(&ask(&fixture, COLIN, json!({"kind": "transactions"})).await);
     let cancel = format!("/v1/exports/{others}/cancel");
     ANN.post(&fixture, &cancel, Value::Null).await.problem(403, "permission.denied");
     assert_eq!(ADA.post(&fixture, &cancel, Value::Null).await.status, 200);
+    assert_eq!(approval_status(&fixture, &others).await, Some(ApprovalStatus::Voided));
+    assert_eq!(ADA.post(&fixture, &cancel, Value::Null).await.status, 200, "a repeat finds nothing left to do");
     ADA.post(&fixture, "/v1/exports/exp_none/cancel", Value::Null).await.problem(404, "export.not_found");
     let made = made(&fixture, json!({"kind": "transactions"})).await;
     let late = ADA.post(&fixture, &format!("/v1/exports/{made}/cancel"), Value::Null).await;

@@ -9,6 +9,7 @@ use common::exports::{ROWS, export, make};
 use common::people::{ANN, COLIN, VERA};
 use common::{Answer, Fixture, fixture};
 use daybook_domain::export::{Generated, VerificationStatus};
+use daybook_exports::{Manifest, Request, manifest_keys, seal};
 use serde_json::{Value, json};
 
 /// An export with its file, and what the ledger says of it.
@@ -139,6 +140,9 @@ async fn export_that_somebody_has_is_verified_with_the_keys_of_the_ledger_or_ano
     assert_eq!((&right["hash_chain_valid"], &right["signature_valid"]), (&json!(true), &json!(true)), "{right}");
     assert_eq!((&right["in_ledger"], &right["findings"]), (&json!(true), &json!([])), "{right}");
     assert_eq!(right["last_hash"], generated.sha256.as_str());
+    assert_eq!(right["signed_by"], generated.signature.key_id.as_str());
+    assert_eq!(right["is_ledger_key"], true);
+    assert!(right["detail"].as_str().unwrap().ends_with("a key of this ledger"), "{right}");
     // The signature as it stands in the header of a download.
     let value = generated.signature.value.as_str().as_bytes();
     let named = [("csv_file", file.as_slice()), ("hash_file", &manifest), ("sig_file", value)];
@@ -162,6 +166,49 @@ async fn export_that_somebody_has_is_verified_with_the_keys_of_the_ledger_or_ano
     let stranger = upload(&fixture, &named).await.json();
     assert_eq!((&stranger["hash_chain_valid"], &stranger["signature_valid"]), (&json!(true), &json!(false)));
     assert!(stranger["findings"][0].as_str().unwrap().starts_with("wrong_key"), "{stranger}");
+    assert_eq!((&stranger["signed_by"], &stranger["is_ledger_key"]), (&Value::Null, &json!(false)), "{stranger}");
+}
+
+/// Somebody takes a file of ours, writes a manifest of his own for it, and signs that with a key of his own.
+#[actix_web::test]
+async fn strangers_manifest_for_a_file_of_ours_is_not_taken_for_ours() {
+    let (fixture, theirs) = (fixture().await, fixture().await);
+    let (id, generated) = made(&fixture).await;
+    made(&theirs).await;
+    let ring = common::exports::ring(&theirs).await;
+    let file = read(&fixture, generated.file.as_str());
+    let manifest = Manifest::parse(&read(&fixture, generated.manifest.file.as_str())).unwrap();
+    let at = daybook_ledger::sequencer::system_clock()();
+    let request = Request { by: "usr_mallory".to_owned(), person: "usr_mallory".to_owned() };
+    let sealed = seal(Manifest { request, ..manifest }, &ring, at).unwrap();
+    let keys = manifest_keys(&ring);
+    let key = keys.iter().find(|key| key.key_id() == sealed.key_id).unwrap().to_pem();
+    let sent = [
+        ("file", file.as_slice()),
+        ("manifest", &sealed.bytes),
+        ("signature", &sealed.signature),
+        ("public_key", key.as_bytes()),
+    ];
+    let answer = upload(&fixture, &sent).await.json();
+    assert_eq!((&answer["signature_valid"], &answer["hash_chain_valid"]), (&json!(true), &json!(true)), "{answer}");
+    assert_eq!((&answer["in_ledger"], &answer["is_ledger_key"]), (&json!(false), &json!(false)), "{id}: {answer}");
+    assert_eq!(answer["signed_by"], sealed.key_id.to_string());
+    assert!(answer["detail"].as_str().unwrap().contains("not this ledger's"), "{answer}");
+    // Without the key it is nothing at all.
+    assert_eq!(upload(&fixture, &sent[..3]).await.json()["signature_valid"], false);
+}
+
+#[actix_web::test]
+async fn slow_uploads_stop_no_verification_and_too_many_are_turned_away() {
+    let fixture = fixture().await;
+    let (id, _) = made(&fixture).await;
+    let held: Vec<_> = (0..4).map(|_| fixture.desk.hold_upload().unwrap()).collect();
+    let busy = upload(&fixture, &[("file", b"x")]).await;
+    assert!(busy.header("retry-after").is_some());
+    busy.problem(503, "export.verification_busy");
+    assert_eq!(verify(&fixture, &id).await["result"], "verified");
+    drop(held);
+    assert_eq!(upload(&fixture, &[("file", b"x")]).await.status, 400);
 }
 
 #[actix_web::test]

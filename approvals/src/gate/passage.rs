@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use daybook_domain::approval::{Action, Approval, ApprovalCommand, ApprovalError, ApprovalStatus, VoidReason};
-use daybook_domain::names::ApprovalId;
+use daybook_domain::names::{ApprovalId, DepartmentId};
 use daybook_domain::text::{Line, Reason};
-use daybook_http_kit::{Principal, Problem};
+use daybook_http_kit::{Access, Principal, Problem};
 use daybook_identity::sealer::vault_problem;
 use daybook_ledger::commands::{CommandContext, Outcome};
 
@@ -23,14 +23,44 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Gated {
     /// Exactly what.
     pub action: Action,
-    /// The permission it takes besides, which is looked at again when it is done.
-    pub required_permission: Option<&'static str>,
+    /// The permissions it takes besides, which are looked at again when it is done.
+    pub required_permissions: Vec<Needed>,
     /// Why.
     pub reason: Option<Reason>,
     /// The id of this execution: what is done under the grant can be told by it.
     pub execution_id: String,
     /// What the caller is told where it is blocked: `Export requires approval`.
     pub detail: &'static str,
+}
+
+/// A permission that something takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needed {
+    /// Its name.
+    pub name: &'static str,
+    /// In which department; nothing where it must hold in the whole organisation.
+    pub department: Option<DepartmentId>,
+}
+
+impl Needed {
+    /// The permission of this name, in the whole organisation.
+    pub fn everywhere(name: &'static str) -> Self {
+        Self { name, department: None }
+    }
+
+    /// Whether somebody with this access has it.
+    pub fn is_met_by(&self, access: &Access) -> bool {
+        is_met(access, self.name, self.department.as_ref())
+    }
+}
+
+/// Whether access holds a permission: everywhere or, where one is named, in that department.
+pub(crate) fn is_met(access: &Access, name: &str, department: Option<&DepartmentId>) -> bool {
+    let within = |id: &DepartmentId| {
+        let mut departments = access.departments.iter();
+        departments.any(|held| held.id == id.as_str() && held.permissions.contains_name(name))
+    };
+    access.permissions.contains_name(name) || department.is_some_and(within)
 }
 
 /// Whether what the caller wants may be done now.
@@ -61,7 +91,7 @@ impl Approvals {
         gated: Gated,
         context: &CommandContext,
     ) -> Result<Passage, Problem> {
-        may(principal, gated.required_permission)?;
+        may(principal, &gated.required_permissions)?;
         gated.action.check("").map_err(invalid)?;
         let detail = gated.detail;
         match self.way(principal, gated, &following(context)).await? {
@@ -74,15 +104,9 @@ impl Approvals {
     /// Finds the caller's request, or opens one. One at a time, of all processes, so that calls at once open one.
     async fn way(&self, principal: &Principal, gated: Gated, context: &CommandContext) -> Result<Way, Problem> {
         let execution_id = execution(&gated.execution_id)?;
-        // One turn here before the lock: this process never holds more than one of the vault's connections for it.
-        let turn = tokio::time::timeout(PATIENCE, self.0.opening.lock()).await;
-        let _turn = turn.map_err(|_| Problem::unavailable("approval.busy", "others are asking for approval", 1))?;
-        let directory = &self.0.directory;
-        let lock = directory.vault().exclusive(directory.ledger_id(), OPENING).await;
-        let _lock = lock.map_err(vault_problem)?;
+        let _turn = self.turn().await?;
         let state = self.state().await?;
-        let person = state.person_of(&principal.actor.id);
-        let mut open = state.open_approvals_of(person, gated.action.digest().as_str());
+        let mut open = state.open_approvals_of(&principal.actor.id, gated.action.digest().as_str());
         // One that was decided before one that waits.
         open.sort_by_key(|record| record.approval.status() != Some(ApprovalStatus::Approved));
         for record in open {
@@ -99,6 +123,16 @@ impl Approvals {
         self.way_of(principal, &gated, &execution_id, opened, context).await
     }
 
+    /// One at a time, of all processes that share a vault.
+    pub(crate) async fn turn(&self) -> Result<impl Sized, Problem> {
+        // One turn here before the lock: this process never holds more than one of the vault's connections for it.
+        let turn = tokio::time::timeout(PATIENCE, self.0.opening.lock()).await;
+        let turn = turn.map_err(|_| Problem::unavailable("approval.busy", "others are asking for approval", 1))?;
+        let directory = &self.0.directory;
+        let lock = directory.vault().exclusive(directory.ledger_id(), OPENING).await;
+        Ok((lock.map_err(vault_problem)?, turn))
+    }
+
     /// The request after what is due by the clock has happened to it, and, where it was a draft, handed in; `None` where
     /// there was nothing to do.
     async fn brought_forward(
@@ -113,7 +147,7 @@ impl Approvals {
         }
         match (approval.status(), approval.requester()) {
             (Some(ApprovalStatus::Draft), Some(requester)) => {
-                let command = ApprovalCommand::Submit { by: requester.person.clone(), at };
+                let command = ApprovalCommand::Submit { by: requester.actor.clone(), at };
                 self.carry_out(id, command, context.clone()).await.map(Some)
             }
             _ => Ok(None),
@@ -157,7 +191,6 @@ impl Approvals {
     async fn is_outdated(&self, approval: &Approval) -> Result<bool, Problem> {
         let (Some(action), Some(policy)) = (approval.action(), approval.policy()) else { return Ok(false) };
         let state = self.state().await?;
-        let now = state.policy_in_force(&action.action, action.amount, action.label.as_ref());
-        Ok(now.version != policy.version)
+        Ok(state.rules_of(&action.action).0 != policy.version)
     }
 }

@@ -19,6 +19,8 @@ pub struct DelegationView {
     pub starts_at: String,
     /// Until when, as it was given.
     pub ends_at: String,
+    /// When whoever stands in accepted it. It has no effect before that.
+    pub accepted_at: Option<String>,
     /// When it was ended before that.
     pub ended_at: Option<String>,
     /// For which types of actions; for all where there are none.
@@ -39,6 +41,7 @@ impl DelegationView {
             to: given.to.to_string(),
             starts_at: given.starts_at.to_string(),
             ends_at: given.ends_at.to_string(),
+            accepted_at: delegation.accepted_at().map(|at| at.to_string()),
             ended_at: delegation.ended_at().map(|at| at.to_string()),
             actions: given.actions.iter().map(ToString::to_string).collect(),
             reason: given.reason.as_ref().map(ToString::to_string),

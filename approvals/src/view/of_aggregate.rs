@@ -30,7 +30,7 @@ impl ApprovalView {
             revision: approval.revision(),
             requested_by: requester.actor.to_string(),
             requester: requester.person.to_string(),
-            required_permission: requester.required_permission.as_ref().map(ToString::to_string),
+            required_permissions: requester.required_permissions.iter().map(|one| one.name.to_string()).collect(),
             reason: approval.reason().map(ToString::to_string),
             requested_at: approval.requested_at().map(|at| at.to_string()),
             policy: PolicyInForceView::from(policy),

@@ -1,6 +1,6 @@
 //! The choke point: what is let through, once, and what is looked at again before.
 
-use daybook_approvals::{Passage, RedeemError};
+use daybook_approvals::{Needed, Passage, RedeemError};
 use daybook_domain::approval::{ApprovalStatus, Decision, VoidReason};
 use daybook_domain::refusal::Refusal;
 
@@ -151,10 +151,10 @@ async fn what_was_not_approved_is_not_done() {
     let other = action("export.transactions", "others").digest();
     let id = approval_id(&blocked.approval_id);
     let error = world.approvals.redeem(&id, &other, "exp_1", &system()).await.unwrap_err();
-    assert_eq!(code(&error), ("approval.digest_mismatch", false));
-    assert_ne!(world.is_blocked(&ann, world.export("others")).await.approval_id, blocked.approval_id);
-    // What was approved still is.
-    world.is_granted(&ann, world.export("all")).await;
+    assert_eq!(code(&error), ("approval.digest_mismatch", true));
+    // What Daybook was about to do is not what was approved: it is asked for anew.
+    assert_eq!(world.find(&blocked.approval_id).await.voided(), Some(VoidReason::DigestMismatch));
+    assert_ne!(world.is_blocked(&ann, world.export("all")).await.approval_id, blocked.approval_id);
 }
 
 #[tokio::test]
@@ -277,7 +277,7 @@ async fn permission_is_needed_besides() {
     let world = World::new().await;
     let vic = world.caller("vic").await;
     let mut export = world.export("all");
-    export.required_permission = Some("user:list");
+    export.required_permissions = vec![Needed::everywhere("user:list")];
     let problem = world.tries(&vic, export).await.unwrap_err();
     assert_eq!((problem.status(), problem.missing_permission()), (403, Some("user:list")));
 }

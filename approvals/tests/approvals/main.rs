@@ -7,6 +7,7 @@
 mod authenticator;
 mod clock;
 mod gate;
+mod independence;
 mod never;
 mod policies;
 mod signatures;

@@ -56,8 +56,8 @@ async fn requester_cannot_vote_by_a_second_account_whenever_it_was_declared() {
     assert_eq!(world.refusal(&second, &by_first.approval_id).await, refused("approval.self_approval"));
     let by_second = world.is_blocked(&second, world.export("two")).await;
     assert_eq!(world.refusal(&ann, &by_second.approval_id).await, refused("approval.self_approval"));
-    // The same request from the other account is the same person's.
-    assert_eq!(world.is_blocked(&second, world.export("one")).await.approval_id, by_first.approval_id);
+    // The same request from the other account is another: what one account asked for the other does not use.
+    assert_ne!(world.is_blocked(&second, world.export("one")).await.approval_id, by_first.approval_id);
 
     let bob = world.caller("bob").await;
     let by_bob = world.is_blocked(&bob, world.export("three")).await;
@@ -66,8 +66,10 @@ async fn requester_cannot_vote_by_a_second_account_whenever_it_was_declared() {
     let bob2 = world.caller("bob2").await;
     assert_eq!(world.refusal(&bob2, &by_bob.approval_id).await, refused("approval.self_approval"));
     assert_eq!(world.refusal(&bob, &by_bob.approval_id).await, refused("approval.self_approval"));
-    // What was asked for before is still theirs.
-    world.approvals.withdraw(&bob2, &by_bob.approval_id, None, context(&bob2)).await.unwrap();
+    // What was asked for before is the account's that asked.
+    let problem = world.approvals.withdraw(&bob2, &by_bob.approval_id, None, context(&bob2)).await.unwrap_err();
+    assert_eq!((problem.status(), problem.code()), (403, "approval.not_yours"));
+    world.approvals.withdraw(&bob, &by_bob.approval_id, None, context(&bob)).await.unwrap();
 }
 
 #[tokio::test]
@@ -94,7 +96,7 @@ async fn delegate_votes_once_and_uses_up_both() {
     let id = blocked.approval_id.as_str();
     let (ada, vic, cora) = (world.caller("ada").await, world.caller("vic").await, world.caller("cora").await);
     let early = world.votes(&ada, id, Decision::Approve).await.unwrap_err();
-    assert_eq!((early.status(), early.code()), (422, "approval.not_your_turn"));
+    assert_eq!((early.status(), early.code()), (403, "approval.not_your_turn"));
     let item = world.approvals.inbox(&vic, false).unwrap().remove(0);
     assert_eq!(item.eligible.unwrap().stands_for, Some(actor("cora")));
     let voted = world.votes(&vic, id, Decision::Approve).await.unwrap();
@@ -172,7 +174,7 @@ async fn comments_of_people_are_sealed() {
 }
 
 #[tokio::test]
-async fn only_the_absent_make_somebody_their_stand_in_unless_it_is_permitted() {
+async fn only_the_absent_make_somebody_their_stand_in_who_accepts_it() {
     let world = World::new().await;
     let (ada, bob, ben) = (world.caller("ada").await, world.caller("bob").await, world.caller("ben").await);
     let day = Timestamp::from_micros(world.now() + 24 * HOUR).unwrap();
@@ -184,19 +186,31 @@ async fn only_the_absent_make_somebody_their_stand_in_unless_it_is_permitted() {
         actions: Vec::new(),
         reason: None,
     };
+    let operator = world.operator();
     let code = |result: Result<_, daybook_http_kit::Problem>| {
         result.map(|_: daybook_ledger::commands::Outcome<daybook_domain::Delegation>| ()).unwrap_err().code().to_owned()
     };
     let give = |caller, delegation| world.approvals.give_delegation(caller, delegation, context(caller));
     assert_eq!(code(give(&bob, new(Some("cora"), "bob")).await), "delegation.not_yours");
-    assert_eq!(code(give(&ada, new(Some("cora"), "ada")).await), "delegation.to_yourself");
+    assert_eq!(code(give(&ada, new(Some("cora"), "ada")).await), "delegation.not_yours");
+    assert_eq!(code(give(&operator, new(Some("cora"), "ben")).await), "approval.person_required");
     assert_eq!(code(give(&bob, new(None, "nobody")).await), "delegation.unknown_person");
     assert_eq!(code(give(&bob, new(None, "bob")).await), "delegation.to_one_self");
     let key = world.key_of("bob").await;
     assert_eq!(code(give(&key, new(None, "ben")).await), "approval.person_required");
     let given = give(&bob, new(None, "ben")).await.unwrap();
-    give(&ada, new(Some("cora"), "ben")).await.unwrap();
+    assert_eq!(code(give(&ada, new(Some("cora"), "ben")).await), "delegation.not_yours");
     let vic = world.caller("vic").await;
+    let holds = |state: &daybook_identity::directory::DirectoryState| {
+        state.delegations.get(given.id.as_str()).unwrap().is_in_force(world.now())
+    };
+    assert!(!holds(&world.approvals.directory().now()));
+    let accept = |caller| world.approvals.accept_delegation(caller, &given.id, context(caller));
+    for caller in [&vic, &bob, &ada] {
+        assert_eq!(code(accept(caller).await), "delegation.not_the_delegate");
+    }
+    assert!(accept(&ben).await.unwrap().aggregate.accepted_at().is_some());
+    assert!(holds(&world.approvals.directory().now()));
     let end = |caller| world.approvals.end_delegation(caller, &given.id, context(caller));
     assert_eq!(code(end(&vic).await), "delegation.not_yours");
     end(&ben).await.unwrap();

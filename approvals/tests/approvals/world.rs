@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use daybook_approvals::{Approvals, Ballot, Blocked, Gated, Grant, Passage};
+use daybook_approvals::{Approvals, Ballot, Blocked, Gated, Grant, Needed, Passage};
 use daybook_domain::approval::{Action, ActionType, Approval, Decision};
 use daybook_domain::approval_policy::{Clause, Electorate, Rule, Step, Terms};
 use daybook_domain::names::{ApprovalId, RoleName, Word};
@@ -117,6 +117,11 @@ impl World {
 
     /// Appends an event; its type begins with that of its stream.
     pub async fn happens(&self, id: &str, event_type: &str, payload: Value) {
+        self.happens_by(Actor::system("operator"), id, event_type, payload).await;
+    }
+
+    /// The same, done by `actor`.
+    pub async fn happens_by(&self, actor: Actor, id: &str, event_type: &str, payload: Value) {
         let (stream_type, _) = event_type.split_once('.').unwrap();
         let key = (stream_type.to_owned(), id.to_owned());
         let version = self.versions.lock().unwrap().get(&key).copied().unwrap_or(0);
@@ -124,7 +129,7 @@ impl World {
             stream: StreamKey::new(stream_type, id).unwrap(),
             expected_version: version,
             events: vec![Draft::new(event_type, 1, payload.to_string())],
-            actor: Actor::system("operator"),
+            actor,
             metadata: "{}".to_owned(),
             command: None,
         };
@@ -257,6 +262,8 @@ impl World {
         let payload = json!({ "delegation_id": id, "from": format!("usr_{from}"), "to": format!("usr_{to}"),
             "starts_at": at(self.now()), "ends_at": at(self.now() + 24 * HOUR), "by": format!("usr_{from}") });
         self.happens(&id, "delegation.given", payload).await;
+        let accepted = json!({ "by": format!("usr_{to}"), "at": at(self.now()) });
+        self.happens(&id, "delegation.accepted", accepted).await;
     }
 
     pub async fn find(&self, id: &str) -> Approval {
@@ -313,7 +320,7 @@ pub fn action(kind: &str, resource_id: &str) -> Action {
 pub fn gated(kind: &str, resource_id: &str, execution_id: &str) -> Gated {
     Gated {
         action: action(kind, resource_id),
-        required_permission: Some("transaction:read"),
+        required_permissions: vec![Needed::everywhere("transaction:read")],
         reason: None,
         execution_id: execution_id.to_owned(),
         detail: "Export requires approval",

@@ -137,6 +137,7 @@ fn rendered(report: &ExportReport) -> String {
         ("signature", &report.signature),
         ("recorded", &report.recorded),
         ("position", &report.position),
+        ("inclusion", &report.inclusion),
         ("approval", &report.approval),
     ] {
         text.push_str(&format!("  {name:<12}{}: {}\n", word(judged.verdict), judged.reason));

@@ -42,6 +42,8 @@ struct Approved {
     policy_version: u64,
     #[serde(default)]
     approved_by: Vec<String>,
+    #[serde(default)]
+    broken_glass_by: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -324,7 +326,8 @@ fn check_approval(check: &mut Check<'_>, manifest: &Manifest, recorded: &Recorde
         && let_through.approval_id == said.approval_id;
     let as_said = used.digest == said.digest
         && [used.policy_version, let_through.policy_version] == [said.policy_version; 2]
-        && let_through.approved_by == said.approved_by;
+        && let_through.approved_by == said.approved_by
+        && let_through.broken_glass_by == said.broken_glass_by;
     let in_order = used_at < let_through_at
         && recorded.watch.generated.as_ref().is_none_or(|(generated_at, _)| let_through_at < generated_at);
     if !(for_this && as_said && in_order) {

@@ -37,6 +37,9 @@ pub struct Approval {
     pub approval_id: String,
     /// Who agreed.
     pub approved_by: Vec<String>,
+    /// Who broke the glass, where nobody had agreed before.
+    #[serde(default)]
+    pub broken_glass_by: Option<String>,
     /// Digest of what was approved.
     pub digest: String,
     /// Version of the policy.
@@ -77,6 +80,12 @@ pub struct LedgerFacts {
 /// A checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct CheckpointFacts {
+    /// The audit path of the leaf at the range's last position, lowest sibling first, 64 hexadecimal digits each.
+    #[serde(default)]
+    pub inclusion: Option<Vec<String>>,
+    /// The leaf of the range's last entry, 64 hexadecimal digits.
+    #[serde(default)]
+    pub leaf: Option<String>,
     /// The signed note.
     pub note: String,
     /// The root that it states, 64 hexadecimal digits.

@@ -3,6 +3,7 @@
 //! By the auditor's own code: nothing here is shared with what makes exports. Each question is answered by itself; what
 //! was not given to answer it leaves it open.
 
+mod inclusion;
 mod ledger;
 pub mod manifest;
 mod parquet_rows;
@@ -106,6 +107,8 @@ pub struct ExportReport {
     pub recorded: Judged,
     /// Does it come from those entries of this ledger?
     pub position: Judged,
+    /// Is the last entry that it takes into account under the checkpoint that it carries? Takes no ledger.
+    pub inclusion: Judged,
     /// Was it let through by the approval that it names?
     pub approval: Judged,
     /// What the file is.
@@ -159,6 +162,7 @@ pub fn check(export: &Export<'_>) -> ExportReport {
             (open(why), open(why), open(why))
         }
     };
+    let inclusion = inclusion::check(&mut check, manifest);
     let findings = check.findings;
     let read = export.file;
     ExportReport {
@@ -168,6 +172,7 @@ pub fn check(export: &Export<'_>) -> ExportReport {
         signature,
         recorded,
         position,
+        inclusion,
         approval,
         read: FileFigures {
             bytes: read.bytes,

@@ -44,6 +44,10 @@ pub(super) fn judge(
         let detail = format!("{what} names the approval {id}, which had not been used for it");
         return context.fault(FindingKind::ActionWithoutApproval, detail);
     };
+    if used.is_taken_back {
+        let detail = format!("{what} names the approval {id}, whose use had been taken back");
+        return context.fault(FindingKind::ActionWithoutApproval, detail);
+    }
     if let Some(earlier) = used.effect {
         let detail = format!("{what} names the approval {id}, which position {earlier} names as well");
         return context.fault(FindingKind::ApprovalReused, detail);

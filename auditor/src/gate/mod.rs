@@ -27,7 +27,7 @@ pub use self::told::{ApprovalCounts, Approvals, Observation};
 
 use self::effects::{Effect, export_parameters, judge};
 use self::payloads::{
-    DelegationEnded, DelegationGiven, ErasureApproved, ErasureRequested, Escalated, ExportApproved, ExportRequested,
+    DelegationGiven, DelegationMoment, ErasureApproved, ErasureRequested, Escalated, ExportApproved, ExportRequested,
     PolicyDefined, PolicyRetired, SamePersonDeclared,
 };
 use self::people::People;
@@ -147,7 +147,7 @@ impl Gate {
             "approval.voted" => trail.voted(parsed(payload)?, context),
             "approval.vote_withdrawn" => trail.vote_withdrawn(&parsed(payload)?),
             "approval.approved" => trail.approved(&parsed(payload)?, context),
-            "approval.escalated" => trail.escalated(parsed::<Escalated>(payload)?.repeat_from),
+            "approval.escalated" => trail.escalated(&parsed::<Escalated>(payload)?),
             "approval.consumed" => trail.consumed(parsed(payload)?, context),
             "approval.glass_broken" => trail.glass_broken(parsed(payload)?, context),
             "approval.reviewed" => trail.reviewed(parsed(payload)?, context),
@@ -211,7 +211,11 @@ impl Gate {
                     self.people.give(fields.stream_id, event, fields.recorded_at);
                 }
             }
-            "delegation.ended" => self.people.end(fields.stream_id, parsed::<DelegationEnded>(payload)?.at),
+            "delegation.accepted" => {
+                let at = parsed::<DelegationMoment>(payload)?.at;
+                self.people.accept(fields.stream_id, at, fields.recorded_at);
+            }
+            "delegation.ended" => self.people.end(fields.stream_id, parsed::<DelegationMoment>(payload)?.at),
             _ => self.unknown += 1,
         }
         Ok(())

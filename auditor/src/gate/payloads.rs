@@ -217,6 +217,9 @@ pub(super) struct Approved {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Escalated {
+    pub(super) automatic: bool,
+    #[serde(default)]
+    pub(super) widens: bool,
     #[serde(default)]
     pub(super) repeat_from: Option<u32>,
 }
@@ -268,7 +271,7 @@ pub(super) struct DelegationGiven {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct DelegationEnded {
+pub(super) struct DelegationMoment {
     pub(super) at: Moment,
 }
 

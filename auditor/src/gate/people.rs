@@ -16,6 +16,7 @@ const LONGEST_CHAIN: usize = 64;
 struct Delegation {
     given: DelegationGiven,
     recorded_at: u64,
+    accepted_at: Option<Moment>,
     ended_at: Option<Moment>,
 }
 
@@ -34,7 +35,15 @@ impl People {
     }
 
     pub(super) fn give(&mut self, id: &str, given: DelegationGiven, recorded_at: u64) {
-        self.delegations.insert(id.to_owned(), Delegation { given, recorded_at, ended_at: None });
+        self.delegations.insert(id.to_owned(), Delegation { given, recorded_at, accepted_at: None, ended_at: None });
+    }
+
+    pub(super) fn accept(&mut self, id: &str, at: Moment, recorded_at: u64) {
+        if let Some(delegation) = self.delegations.get_mut(id) {
+            // It has no effect before: what others must have known of is this.
+            delegation.accepted_at.get_or_insert(at);
+            delegation.recorded_at = recorded_at;
+        }
     }
 
     pub(super) fn end(&mut self, id: &str, at: Moment) {
@@ -77,7 +86,7 @@ impl People {
         now: u64,
     ) -> Option<String> {
         let Some(id) = id else { return Some(format!("no delegation is named for the vote in the place of {from}")) };
-        let Some(Delegation { given, ended_at, .. }) = self.delegations.get(id) else {
+        let Some(Delegation { given, accepted_at, ended_at, .. }) = self.delegations.get(id) else {
             return Some(format!("no delegation {id} was given before"));
         };
         // What was declared a moment ago may count already.
@@ -89,7 +98,8 @@ impl People {
             return Some(format!("the delegation {id} is not for {action}"));
         }
         let is_over = ended_at.is_some_and(|ended| ended.0.saturating_add_unsigned(SETTLING) <= at.0);
-        if at < given.starts_at || at >= given.ends_at || is_over {
+        let is_accepted = accepted_at.is_some_and(|accepted| accepted <= at);
+        if !is_accepted || at < given.starts_at || at >= given.ends_at || is_over {
             return Some(format!("the delegation {id} did not hold when it was used"));
         }
         None
@@ -105,7 +115,9 @@ impl People {
     ) -> Option<&str> {
         let held = |delegation: &Delegation| {
             let end = delegation.ended_at.map_or(delegation.given.ends_at, |ended| ended.min(delegation.given.ends_at));
-            delegation.recorded_at.saturating_add(SETTLING) <= now && delegation.given.starts_at <= until && end > since
+            let start = delegation.accepted_at.map(|accepted| accepted.max(delegation.given.starts_at));
+            let has_begun = start.is_some_and(|start| start <= until && start < end);
+            delegation.recorded_at.saturating_add(SETTLING) <= now && has_begun && end > since
         };
         let between = |given: &DelegationGiven| {
             from.iter().any(|from| self.is_same(&given.from, from, now)) && self.is_same(&given.to, to, now)

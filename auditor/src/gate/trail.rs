@@ -4,8 +4,8 @@
 use super::count::missing;
 use super::digest::digest_of;
 use super::payloads::{
-    Action, Approved, Consumed, Decision, Electorate, GlassBroken, Moment, PolicyInForce, Requested, Requester,
-    ReviewClosed, Revised, Submitted, Terms, Vote, VoteWithdrawn, Voted,
+    Action, Approved, Consumed, Decision, Electorate, Escalated, GlassBroken, Moment, PolicyInForce, Requested,
+    Requester, ReviewClosed, Revised, Submitted, Terms, Vote, VoteWithdrawn, Voted,
 };
 use super::signature;
 use super::told::Context;
@@ -28,6 +28,8 @@ pub(super) struct Use {
     pub(super) digest: String,
     /// Position of the entry that says what was done.
     pub(super) effect: Option<u64>,
+    /// Whether the use was taken back before anything was done under it.
+    pub(super) is_taken_back: bool,
 }
 
 /// An emergency and its review.
@@ -119,9 +121,13 @@ impl Trail {
         self.decide_by = event.decide_by;
     }
 
-    pub(super) fn escalated(&mut self, repeat_from: Option<u32>) {
+    pub(super) fn escalated(&mut self, event: &Escalated) {
+        // A call for attention gives nobody a say.
+        if !event.automatic && !event.widens {
+            return;
+        }
         self.escalated = true;
-        if let Some(step) = repeat_from {
+        if let Some(step) = event.repeat_from {
             self.votes.retain(|vote| vote.step < step);
         }
     }
@@ -284,10 +290,11 @@ impl Trail {
         }
     }
 
-    /// It is over without having been used.
+    /// It is over without having been used, or the use is taken back.
     pub(super) fn ended(&mut self, how: &'static str) {
-        if self.used.is_none() {
-            self.standing = Standing::Over(how);
+        match &mut self.used {
+            None => self.standing = Standing::Over(how),
+            Some(used) => used.is_taken_back |= how == "voided" && used.effect.is_none(),
         }
         self.forget();
     }
@@ -319,7 +326,7 @@ impl Trail {
             context.fault(FindingKind::ApprovalExpired, detail);
         }
         self.check_people_again(context);
-        self.used = Some(Use { execution_id: event.execution_id, digest: event.digest, effect: None });
+        self.used = Some(Use { execution_id: event.execution_id, digest: event.digest, effect: None, is_taken_back: false });
         self.forget();
     }
 

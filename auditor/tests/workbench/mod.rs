@@ -5,11 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use daybook_ledger::canonical::digest;
+use daybook_ledger::canonical::{canonical_bytes, digest};
 use daybook_ledger::merkle::{Frontier, leaf};
 use daybook_ledger::store::StoredCheckpoint;
 use daybook_ledger::store::sqlite::SqliteStore;
-use daybook_ledger::{Actor, ActorKind, Append, Draft, Store, StreamKey};
+use daybook_ledger::{Actor, ActorKind, Append, Draft, Hash, Store, StreamKey};
 use serde_json::Value as Json;
 
 use crate::common::image::*;
@@ -141,6 +141,13 @@ impl Bench {
         let checkpoint = StoredCheckpoint { size: head.size, root: head.root, note: note.clone(), signed_at: START };
         store.save_checkpoint(&ledger, &checkpoint).await.unwrap();
         self.write(&format!("checkpoint-{}.txt", head.size), &note)
+    }
+
+    /// The leaves of the tree over the whole ledger.
+    pub async fn leaves(&self) -> Vec<Hash> {
+        let store = self.open().await;
+        let entries = store.entries(&"main".parse().unwrap(), 0, 100_000).await.unwrap();
+        entries.iter().map(|entry| leaf(&canonical_bytes(entry))).collect()
     }
 
     pub fn size(&self) -> u64 {

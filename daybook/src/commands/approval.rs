@@ -43,6 +43,8 @@ pub enum Arguments {
     Policy(Policy),
     /// Let somebody else decide for you, for a time
     Delegate(Delegate),
+    /// Accept a delegation that somebody gave you: it has effect from then on
+    AcceptDelegation(AcceptDelegation),
     /// Grant a request without the votes it needs: loud, reasoned, and reviewed afterwards
     BreakGlass(BreakGlass),
 }
@@ -167,9 +169,6 @@ pub struct Delegate {
     /// Who decides instead (usr_…)
     #[arg(long, value_name = "USER")]
     to: String,
-    /// For whom [default: for you]
-    #[arg(long, value_name = "USER")]
-    from: Option<String>,
     /// From when on (RFC 3339) [default: now]
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -182,6 +181,15 @@ pub struct Delegate {
     /// Why
     #[arg(long)]
     reason: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Which delegation.
+#[derive(Debug, Args)]
+pub struct AcceptDelegation {
+    /// Id of the delegation
+    delegation: String,
     #[command(flatten)]
     remote: Remote,
 }
@@ -281,14 +289,20 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ou
             let session = delegate.remote.session(settings).await?;
             let body = object(&[
                 ("to", Some(json!(delegate.to))),
-                ("from", delegate.from.map(Into::into)),
                 ("starts_at", delegate.since.map(Into::into)),
                 ("ends_at", Some(json!(delegate.until))),
                 ("actions", (!delegate.actions.is_empty()).then(|| json!(delegate.actions))),
                 ("reason", delegate.reason.map(Into::into)),
             ]);
             let answer = session.send(Method::POST, "/v1/delegations", &body).await?;
-            recorded(&session, &answer, &format!("{} stands", word(&answer, "/delegation_id")))?;
+            let given = format!("{} has effect once {} accepts it", word(&answer, "/delegation_id"), delegate.to);
+            recorded(&session, &answer, &given)?;
+        }
+        Arguments::AcceptDelegation(accepted) => {
+            let session = accepted.remote.session(settings).await?;
+            let path = format!("/v1/delegations/{}/accept", segment(&accepted.delegation));
+            let answer = session.send(Method::POST, &path, &json!({})).await?;
+            recorded(&session, &answer, &format!("{} has effect now", accepted.delegation))?;
         }
         Arguments::BreakGlass(asked) => {
             let session = asked.remote.session(settings).await?;

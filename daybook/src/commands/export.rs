@@ -23,6 +23,7 @@ use crate::settings::Settings;
 ///   daybook export verify transactions.csv --key keys.pem  offline: the file against its manifest
 ///   daybook export verify exp_…                            the server reads its file again
 ///   daybook export redeliver exp_…
+///   daybook export remove exp_… --reason "Its time is over"
 ///
 /// An export is made once its approval request is approved by somebody else: see `daybook
 /// approval`. Its digest is in the ledger, its manifest is signed.
@@ -44,6 +45,8 @@ pub enum Arguments {
     Cancel(Cancel),
     /// Deliver an export once more
     Redeliver(Redeliver),
+    /// Remove an export's file, manifest and signature from the server
+    Remove(Cancel),
     /// Verify an export: a file offline, or by id on the server
     Verify(Verify),
 }
@@ -200,6 +203,13 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ou
             let body = json!({ "reason": cancel.reason });
             let answer = session.send(Method::POST, &path(&cancel.export, "/cancel"), &body).await?;
             recorded(&session, &answer, &format!("{} is cancelled", cancel.export))?;
+            Ok(Outcome::Good)
+        }
+        Arguments::Remove(remove) => {
+            let session = remove.remote.session(settings).await?;
+            let body = json!({ "reason": remove.reason });
+            let answer = session.send(Method::POST, &path(&remove.export, "/remove"), &body).await?;
+            recorded(&session, &answer, &format!("the files of {} are removed", remove.export))?;
             Ok(Outcome::Good)
         }
         Arguments::Redeliver(again) => {

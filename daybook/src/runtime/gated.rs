@@ -40,7 +40,8 @@ impl Gated {
     ) -> anyhow::Result<Self> {
         let (server, clock) = (&common.server, Arc::clone(&common.clock));
         let approvals = Approvals::new(ledger.clone(), directory.clone(), personal.clone(), Arc::clone(&clock))
-            .with_development(server.dev_auth);
+            .with_development(server.dev_auth)
+            .with_operator_person(server.identity.operator_person.clone());
         let files = files(common, ledger.id())?;
         let destinations = server.deliveries.open(ledger.id())?;
         let names = destinations.iter().map(|destination| destination.name().clone());

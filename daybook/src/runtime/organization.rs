@@ -208,7 +208,8 @@ impl Organization {
             });
             if let Some(gated) = &gated {
                 let (reader, tables) = (reader.clone(), common.read_tables.clone());
-                let sources = Sources::new(reader, tables, directory.clone(), personal.clone());
+                let sources = Sources::new(reader, tables, directory.clone(), personal.clone())
+                    .with_clock(Arc::clone(&common.clock));
                 let checkpoints = signing.map(|signing| signing.requests.clone());
                 gated.react(common, sources, checkpoints, &mut workers, &stopping).await?;
             }

@@ -47,6 +47,9 @@ pub struct IdentityOptions {
         help_heading = "People"
     )]
     pub open_registration: Option<bool>,
+    /// Id of the person who answers for the operator's token: what it asks for, that person does not decide
+    #[arg(long, value_name = "ID", env = "DAYBOOK_OPERATOR_PERSON", help_heading = "People")]
+    pub operator_person: Option<String>,
     /// Hours after which a session ends, however it is used [default: 168]
     #[arg(long, value_name = "HOURS", env = "DAYBOOK_SESSION_HOURS", help_heading = "People")]
     pub session_hours: Option<u32>,
@@ -72,6 +75,8 @@ pub struct IdentitySettings {
     pub master_key: Option<Hidden>,
     /// Whether anybody may register.
     pub open_registration: bool,
+    /// Who answers for the operator's token, by id.
+    pub operator_person: Option<String>,
     /// How long a session lasts.
     pub session: Duration,
     /// Memory of one password hash, KiB.
@@ -99,6 +104,11 @@ impl IdentitySettings {
             token_issuer.len() <= 255 && token_issuer.bytes().all(|byte| byte.is_ascii_graphic()),
             "token_issuer must be a name or URL of visible ASCII characters"
         );
+        let operator_person = given(options.operator_person.or(file.operator_person));
+        ensure!(
+            operator_person.as_deref().is_none_or(|id| id.starts_with("usr_")),
+            "operator_person must be a person's id, usr_…"
+        );
         let session_hours = options.session_hours.or(file.session_hours).unwrap_or(DEFAULT_SESSION_HOURS);
         ensure!((1..=MAX_SESSION_HOURS).contains(&session_hours), "session_hours must be 1 to {MAX_SESSION_HOURS}");
         let memory = options.password_memory_kib.or(file.password_memory_kib).unwrap_or(DEFAULT_PASSWORD_MEMORY_KIB);
@@ -118,6 +128,7 @@ impl IdentitySettings {
             token_issuer,
             master_key,
             open_registration: options.open_registration.or(file.open_registration).unwrap_or(false),
+            operator_person,
             session: Duration::from_secs(u64::from(session_hours) * 3_600),
             password_memory_kib: memory,
             password_passes: passes,

@@ -110,7 +110,8 @@ impl Ballot<'_> {
     /// chain names as well: else whoever escalates would choose who decides.
     fn is_called(&self, escalation: &Escalation, step: u32, belongs_to: impl Fn(&Electorate) -> bool) -> bool {
         let named_by_policy = || self.terms.escalation.iter().flat_map(|rule| &rule.to).any(&belongs_to);
-        escalation.from_step <= step
+        escalation.widens
+            && escalation.from_step <= step
             && escalation.to.iter().any(&belongs_to)
             && (escalation.automatic || named_by_policy())
     }

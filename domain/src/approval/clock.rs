@@ -17,6 +17,7 @@ impl Approval {
 impl Standing {
     pub(super) fn due(&self) -> Option<Timestamp> {
         let of_status = match self.status {
+            ApprovalStatus::Draft => Some(self.submit_by_when()),
             ApprovalStatus::Pending => self.next_escalation().or(self.decide_by),
             ApprovalStatus::Approved => self.grant_expires_at,
             _ => None,
@@ -42,11 +43,17 @@ impl Standing {
             return Some(ApprovalEvent::ReviewOverdue(ReviewOverdue { review_by: due, at }));
         }
         match self.status {
+            ApprovalStatus::Draft => Some(ApprovalEvent::Expired(Expired { what: Expiry::Draft, at })),
             ApprovalStatus::Pending if self.next_escalation().is_some() => self.automatic_escalation(at),
             ApprovalStatus::Pending => Some(ApprovalEvent::Expired(Expired { what: Expiry::Decision, at })),
             ApprovalStatus::Approved => Some(ApprovalEvent::Expired(Expired { what: Expiry::Grant, at })),
             _ => None,
         }
+    }
+
+    /// Until when a draft may be submitted: as long after it was made or revised last as there would be to decide it.
+    pub(super) fn submit_by_when(&self) -> Timestamp {
+        self.revised_at.unwrap_or(self.requested_at).plus_seconds(self.terms().decide_within_seconds)
     }
 
     fn review_due(&self) -> Option<Timestamp> {
@@ -76,6 +83,7 @@ impl Standing {
             automatic: true,
             by: None,
             to: rule.to.clone(),
+            widens: true,
             from_step: self.called_from(rule.repeat_from),
             repeat_from: rule.repeat_from,
             reason: None,
@@ -90,10 +98,11 @@ impl Standing {
     }
 
     pub(super) fn escalate_to(&mut self, event: Escalated) {
-        if let Some(step) = event.repeat_from {
+        let Escalated { automatic, to, from_step, repeat_from, reason, at, .. } = event;
+        let widens = automatic || event.widens;
+        if let Some(step) = repeat_from.filter(|_| widens) {
             self.votes.retain(|vote| vote.step < step);
         }
-        let Escalated { automatic, to, from_step, reason, at, .. } = event;
-        self.escalations.push(Escalation { automatic, to, from_step, reason, at });
+        self.escalations.push(Escalation { automatic, to, widens, from_step, reason, at });
     }
 }

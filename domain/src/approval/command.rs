@@ -47,6 +47,9 @@ vocabulary! {
         ResourceGone = "resource_gone",
         /// Another request took its place.
         Superseded = "superseded",
+        /// What it rested on was found to have changed by the time it was used. This alone voids what was used: nothing
+        /// was done under it, and nothing is.
+        BasisChanged = "basis_changed",
     }
 }
 
@@ -61,6 +64,10 @@ vocabulary! {
 }
 
 /// A command to one request for approval. `at` is when it is given.
+///
+/// What only whoever asked may do (revise, submit, withdraw, use) is given with `by`, which is compared with the account
+/// that asked and the person it was asked for. Whoever gives such a command names the account that acts and nothing else:
+/// that another account was declared the same person's gives no right over a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ApprovalCommand {
     /// Ask for approval.
@@ -80,11 +87,12 @@ pub enum ApprovalCommand {
         /// When.
         at: Timestamp,
     },
-    /// Make it another action, while it is a draft, pending or approved. Its votes are void.
+    /// Make it another action, while it is a draft, pending or approved. Its votes are void. The same action in the same
+    /// words, for the same reason and under the same policy changes nothing.
     Revise {
         /// What is to be done instead.
         action: Box<Action>,
-        /// The person; must be the requester's.
+        /// The account that does it; see [`ApprovalCommand`].
         by: ActorId,
         /// Why.
         reason: Option<Reason>,
@@ -95,7 +103,7 @@ pub enum ApprovalCommand {
     },
     /// Have a draft decided.
     Submit {
-        /// The person; must be the requester's.
+        /// The account that does it; see [`ApprovalCommand`].
         by: ActorId,
         /// When.
         at: Timestamp,
@@ -143,14 +151,17 @@ pub enum ApprovalCommand {
         /// When.
         at: Timestamp,
     },
-    /// Turn to others before the clock does. Of `to`, those may decide whom the policy names in its own chain of
-    /// escalation; to everybody else it is a call for attention.
+    /// Turn to others before the clock does. Where whoever does it could vote now, those of `to` may decide whom the
+    /// policy names in its own chain of escalation. To everybody else, and where anybody else does it, it is a call for
+    /// attention.
     Escalate {
         /// Who does it.
         by: ActorId,
+        /// The same as somebody who votes, where that is a person.
+        voter: Option<Box<Voter>>,
         /// To whom.
         to: Vec<Electorate>,
-        /// The step to do again.
+        /// The step to do again; only where others may decide by it.
         repeat_from: Option<u32>,
         /// Why.
         reason: Reason,
@@ -159,7 +170,7 @@ pub enum ApprovalCommand {
     },
     /// Not want it any more.
     Withdraw {
-        /// The person; must be the requester's.
+        /// The account that does it; see [`ApprovalCommand`].
         by: ActorId,
         /// Why.
         reason: Option<Reason>,
@@ -181,12 +192,12 @@ pub enum ApprovalCommand {
         requester_allowed: bool,
         /// What does it. The same again changes nothing.
         execution_id: Line,
-        /// Who does it: the requester's person, or [`SYSTEM`](super::SYSTEM).
+        /// Who does it: the account, see [`ApprovalCommand`], or [`SYSTEM`](super::SYSTEM).
         by: ActorId,
         /// When.
         at: Timestamp,
     },
-    /// Record that it cannot be done as it was approved.
+    /// Record that it cannot be done as it was approved. What was used stays so, but for [`VoidReason::BasisChanged`].
     Void {
         /// Why.
         why: VoidReason,
@@ -197,6 +208,8 @@ pub enum ApprovalCommand {
     BreakGlass {
         /// Who.
         voter: Voter,
+        /// Whether another emergency of this person, or of whoever asks, is not reviewed yet.
+        has_open_review: bool,
         /// Why.
         reason: Reason,
         /// When.

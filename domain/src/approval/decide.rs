@@ -8,7 +8,7 @@ use super::event::{
 };
 use super::state::Standing;
 use super::voting::Cast;
-use super::{Approval, MAX_COMMENTS, MAX_ESCALATIONS, MAX_REVISIONS};
+use super::{Approval, MAX_COMMENTS, MAX_ESCALATIONS, MAX_REQUIRED_PERMISSIONS, MAX_REVISIONS};
 use crate::approval_policy::{Electorate, MAX_ELECTORATES, PolicyInForce};
 use crate::names::ApprovalId;
 use crate::personal::PersonalText;
@@ -17,12 +17,26 @@ use crate::time::Timestamp;
 
 type Decided = Result<Vec<ApprovalEvent>, ApprovalError>;
 
+/// Somebody's own escalation.
+struct Call {
+    by: ActorId,
+    to: Vec<Electorate>,
+    /// Whether whoever it is has a say in who decides.
+    widens: bool,
+    repeat_from: Option<u32>,
+    reason: Reason,
+    at: Timestamp,
+}
+
 impl Approval {
     /// What the command leads to. No events: it asks for what is already so, or nothing is due.
     pub fn decide(&self, command: ApprovalCommand) -> Decided {
         if let ApprovalCommand::Request { approval_id, action, requester, reason, policy, submit, at } = command {
             return match &self.standing {
                 Some(standing) => standing.request_again(&approval_id, &action, &requester, reason.as_ref()),
+                None if requester.required_permissions.len() > MAX_REQUIRED_PERMISSIONS => {
+                    Err(ApprovalError::TooManyPermissions)
+                }
                 None => Ok(request(approval_id, *action, requester, reason, policy, submit, at)),
             };
         }
@@ -65,8 +79,9 @@ impl Standing {
             ApprovalCommand::WithdrawVote { person, at } => self.withdraw_vote(person, at),
             ApprovalCommand::Comment { comment_id, by, text } => self.comment(comment_id, by, text),
             ApprovalCommand::Assign { assignee, by, at } => self.assign(assignee, by, at),
-            ApprovalCommand::Escalate { by, to, repeat_from, reason, at } => {
-                self.escalate(by, to, repeat_from, reason, at)
+            ApprovalCommand::Escalate { by, voter, to, repeat_from, reason, at } => {
+                let widens = voter.is_some_and(|voter| voter.is(&by) && self.may_vote(&voter, at));
+                self.escalate(Call { by, to, widens, repeat_from, reason, at })
             }
             ApprovalCommand::Withdraw { by, reason, at } => self.withdraw(by, reason, at),
             ApprovalCommand::Tick { at } => Ok(self.tick(at)),
@@ -74,7 +89,9 @@ impl Standing {
                 self.consume(digest, policy_version, requester_allowed, execution_id, by, at)
             }
             ApprovalCommand::Void { why, at } => self.void(why, at),
-            ApprovalCommand::BreakGlass { voter, reason, at } => self.break_glass(&voter, reason, at),
+            ApprovalCommand::BreakGlass { voter, has_open_review, reason, at } => {
+                self.break_glass(&voter, has_open_review, reason, at)
+            }
             ApprovalCommand::Review { voter, decision, reason, at } => {
                 self.review_vote(Cast { voter, decision, reason, on_behalf_of: None, signature: None, at })
             }
@@ -114,7 +131,7 @@ impl Standing {
     fn submit_by(&self, by: &ActorId, at: Timestamp) -> Decided {
         self.must_be_requested_by(by)?;
         match self.status {
-            ApprovalStatus::Draft => Ok(self.submit(at)),
+            ApprovalStatus::Draft => self.draft_must_live(at).map(|()| self.submit(at)),
             ApprovalStatus::Pending => Ok(Vec::new()),
             status => Err(ApprovalError::AlreadyDecided { status }),
         }
@@ -133,6 +150,9 @@ impl Standing {
         if self.review.is_some() {
             return Err(ApprovalError::GlassBroken);
         }
+        if self.is_as_revised(&action, reason.as_ref(), &policy) {
+            return Ok(Vec::new());
+        }
         if self.revision >= MAX_REVISIONS {
             return Err(ApprovalError::TooManyRevisions);
         }
@@ -147,6 +167,13 @@ impl Standing {
             events.push(next.approved(&[], at));
         }
         Ok(events)
+    }
+
+    /// Whether it is this action in these words already, under this policy, and nothing else is given as the reason.
+    fn is_as_revised(&self, action: &Action, reason: Option<&Reason>, policy: &PolicyInForce) -> bool {
+        let says_nothing_new = reason.is_none() || reason == self.revision_reason.as_ref();
+        let is_same_action = self.digest == action.digest() && self.action.summary == action.summary;
+        is_same_action && says_nothing_new && self.policy == *policy
     }
 
     fn comment(&self, comment_id: RemarkId, by: ActorId, text: PersonalText<Paragraph>) -> Decided {
@@ -169,14 +196,8 @@ impl Standing {
         Ok(vec![ApprovalEvent::Assigned(Assigned { assignee, by, at })])
     }
 
-    fn escalate(
-        &self,
-        by: ActorId,
-        to: Vec<Electorate>,
-        repeat_from: Option<u32>,
-        reason: Reason,
-        at: Timestamp,
-    ) -> Decided {
+    fn escalate(&self, call: Call) -> Decided {
+        let Call { by, to, widens, repeat_from, reason, at } = call;
         self.must_be_pending(at)?;
         if to.is_empty() || to.len() > MAX_ELECTORATES {
             return Err(ApprovalError::EscalationElectorate);
@@ -189,11 +210,14 @@ impl Standing {
         if self.escalations.len() + left_to_policy >= MAX_ESCALATIONS {
             return Err(ApprovalError::TooManyEscalations);
         }
+        // Whoever only calls for attention undoes nobody's vote.
+        let repeat_from = repeat_from.filter(|_| widens);
         Ok(vec![ApprovalEvent::Escalated(Escalated {
             level: self.escalation_level().saturating_add(1),
             automatic: false,
             by: Some(by),
             to,
+            widens,
             from_step: self.called_from(repeat_from),
             repeat_from,
             reason: Some(reason),
@@ -215,10 +239,15 @@ impl Standing {
         if self.is_requester(by) { Ok(()) } else { Err(ApprovalError::NotYours) }
     }
 
+    /// Whether there is time left to submit a draft.
+    fn draft_must_live(&self, at: Timestamp) -> Result<(), ApprovalError> {
+        if at < self.submit_by_when() { Ok(()) } else { Err(ApprovalError::Expired) }
+    }
+
     /// Whether it is a draft, pending or approved, and its time is not over.
     fn must_be_undone(&self, at: Timestamp) -> Result<(), ApprovalError> {
         match self.status {
-            ApprovalStatus::Draft => Ok(()),
+            ApprovalStatus::Draft => self.draft_must_live(at),
             ApprovalStatus::Approved => self.grant_must_hold(at),
             _ => self.must_be_pending(at),
         }

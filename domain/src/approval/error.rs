@@ -16,6 +16,9 @@ refusals! {
             /// The fields that differ from what was requested first.
             fields: Vec<&'static str>,
         } = "approval.exists", Exists;
+        /// It depends on too many permissions.
+        #[error("a request for approval depends on at most {} permissions", super::MAX_REQUIRED_PERMISSIONS)]
+        TooManyPermissions = "approval.too_many_permissions", Rule;
         /// Programs do not decide.
         #[error("only people decide, not programs")]
         PersonRequired = "approval.person_required", Rule;
@@ -126,6 +129,12 @@ refusals! {
         /// What was granted in an emergency is done as it is, or not at all.
         #[error("the glass was broken for this request; it cannot be revised")]
         GlassBroken = "approval.glass_broken", Rule;
+        /// One emergency at a time.
+        #[error("an emergency of this person, or of whoever asks, is not reviewed yet")]
+        ReviewOpen = "approval.review_open", Rule;
+        /// How much is at stake decides who must agree, and is not said.
+        #[error("the policy depends on the amount: one in a currency that it names is needed")]
+        AmountRequired = "approval.amount_required", Rule, "/amount";
         /// The policy has no way around it.
         #[error("the policy does not allow breaking the glass")]
         NoBreakGlass = "approval.no_break_glass", Rule;

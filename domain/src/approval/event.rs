@@ -6,7 +6,7 @@ use super::action::{Action, ActionDigest};
 use super::vote::{Decision, VoteRecord};
 use super::{ReviewOutcome, VoidReason};
 use crate::approval_policy::{Electorate, PolicyInForce};
-use crate::names::{ApprovalId, PermissionName};
+use crate::names::{ApprovalId, DepartmentId, PermissionName};
 use crate::personal::PersonalText;
 use crate::stream::events;
 use crate::text::{ActorId, Line, Paragraph, Reason, RemarkId};
@@ -16,6 +16,8 @@ use crate::vocabulary::vocabulary;
 vocabulary! {
     /// What ended because its time was over.
     Expiry {
+        /// The time to submit a draft.
+        Draft = "draft",
         /// The time to decide.
         Decision = "decision",
         /// The time in which what was approved may be done.
@@ -44,7 +46,7 @@ events! {
         Commented(Commented) = "approval.commented",
         /// Somebody is to look after it.
         Assigned(Assigned) = "approval.assigned",
-        /// More people may decide.
+        /// More people may decide, or somebody called for attention.
         Escalated(Escalated) = "approval.escalated",
         /// Whoever asked does not want it any more.
         Withdrawn(Withdrawn) = "approval.withdrawn",
@@ -72,9 +74,20 @@ pub struct Requester {
     pub actor: ActorId,
     /// The person who answers for it, and who does not vote.
     pub person: ActorId,
-    /// What the account must still be allowed when the action is done.
+    /// All that the account must still be allowed when the action is done; at most
+    /// [`MAX_REQUIRED_PERMISSIONS`](super::MAX_REQUIRED_PERMISSIONS).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required_permissions: Vec<RequiredPermission>,
+}
+
+/// Something that an account must be allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequiredPermission {
+    /// What.
+    pub name: PermissionName,
+    /// In which department; nothing where it must be in the whole organisation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub required_permission: Option<PermissionName>,
+    pub department: Option<DepartmentId>,
 }
 
 /// Payload of `approval.requested`.
@@ -218,6 +231,9 @@ pub struct Escalated {
     pub by: Option<ActorId>,
     /// To whom.
     pub to: Vec<Electorate>,
+    /// Whether more people may decide by it, rather than only be told. Automatic ones always do that.
+    #[serde(default)]
+    pub widens: bool,
     /// From which step on they may decide as well.
     pub from_step: u32,
     /// The step that is done again: votes from it on are void.

@@ -28,7 +28,8 @@ impl Standing {
         if by.as_str() != SYSTEM {
             self.must_be_requested_by(&by)?;
         }
-        if let Some(consumed) = &self.consumed {
+        // What was used and taken back is not used again, under the same execution either.
+        if let Some(consumed) = self.consumed.as_ref().filter(|_| self.status != ApprovalStatus::Voided) {
             let is_same = consumed.execution_id == execution_id && consumed.digest == digest;
             return if is_same { Ok(Vec::new()) } else { Err(ApprovalError::AlreadyConsumed) };
         }
@@ -69,20 +70,26 @@ impl Standing {
             ApprovalStatus::Draft | ApprovalStatus::Pending | ApprovalStatus::Approved => {
                 Ok(vec![ApprovalEvent::Voided(Voided { why, at })])
             }
+            ApprovalStatus::Consumed if why == VoidReason::BasisChanged => {
+                Ok(vec![ApprovalEvent::Voided(Voided { why, at })])
+            }
             ApprovalStatus::Voided => Ok(Vec::new()),
             status => Err(ApprovalError::AlreadyDecided { status }),
         }
     }
 
     /// Grants it alone, in the person's own right, for as long as the policy says. The requester may: that is what it
-    /// is for.
-    pub(super) fn break_glass(&self, voter: &Voter, reason: Reason, at: Timestamp) -> Decided {
+    /// is for. One emergency at a time: the next one only after others said what they think of the last.
+    pub(super) fn break_glass(&self, voter: &Voter, has_open_review: bool, reason: Reason, at: Timestamp) -> Decided {
         must_act(voter)?;
         let break_glass = self.terms().break_glass.as_ref().ok_or(ApprovalError::NoBreakGlass)?;
         if !break_glass.who.iter().any(|electorate| voter.belongs_to(electorate)) {
             return Err(ApprovalError::NotEligible);
         }
         self.must_be_pending(at)?;
+        if has_open_review {
+            return Err(ApprovalError::ReviewOpen);
+        }
         Ok(vec![ApprovalEvent::GlassBroken(GlassBroken {
             actor: voter.actor.clone(),
             person: voter.person.clone(),

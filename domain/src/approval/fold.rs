@@ -31,6 +31,8 @@ impl Standing {
             revision: 1,
             status: ApprovalStatus::Draft,
             requested_at: event.at,
+            revised_at: None,
+            revision_reason: None,
             submitted_at: None,
             decided_at: None,
             decide_by: None,
@@ -112,6 +114,8 @@ impl Standing {
         self.action = event.action;
         self.digest = event.digest;
         self.policy = event.policy;
+        self.revised_at = Some(event.at);
+        self.revision_reason = event.reason;
         self.votes.clear();
         self.escalations.clear();
         self.grant_expires_at = None;

@@ -29,7 +29,8 @@ pub use command::{ApprovalCommand, ApprovalStatus, ReviewOutcome, VoidReason};
 pub use error::ApprovalError;
 pub use event::{
     ApprovalEvent, Approved, Assigned, Commented, Consumed, Escalated, Expired, Expiry, GlassBroken, Rejected,
-    Requested, Requester, ReviewClosed, ReviewOverdue, Revised, Submitted, Voided, VoteWithdrawn, Voted, Withdrawn,
+    Requested, Requester, RequiredPermission, ReviewClosed, ReviewOverdue, Revised, Submitted, Voided, VoteWithdrawn,
+    Voted, Withdrawn,
 };
 pub use state::{Escalation, Review};
 pub use vote::{Decision, Delegator, SignatureAlgorithm, VoteRecord, VoteSignature, Voter, signed_text};
@@ -46,6 +47,8 @@ use crate::time::Timestamp;
 pub const SYSTEM: &str = "system";
 /// Most votes that count at a time.
 pub const MAX_VOTES: usize = 500;
+/// Most permissions that a request depends on.
+pub const MAX_REQUIRED_PERMISSIONS: usize = 520;
 /// Most comments.
 pub const MAX_COMMENTS: usize = 1_000;
 /// Most escalations of one revision, the automatic ones included.
@@ -61,7 +64,7 @@ pub struct Approval {
 
 impl Approval {
     /// Version of the fold. A stored state of another version is not to be used.
-    pub const REDUCER_VERSION: u32 = 1;
+    pub const REDUCER_VERSION: u32 = 2;
     /// Summaries, reasons and values may name people; comments are sealed.
     pub const HOLDS_PERSONAL_DATA: bool = true;
 
@@ -135,6 +138,13 @@ impl Approval {
     /// [`Self::review`].
     pub fn votes(&self) -> &[VoteRecord] {
         self.standing.as_ref().map_or(&[], |standing| &standing.votes)
+    }
+
+    /// The votes that made the approval: those that every step had when it was approved. None where it was not, and none
+    /// where the glass was broken: votes that had been cast by then approved nothing.
+    pub fn approvers(&self) -> &[VoteRecord] {
+        let granted = |standing: &&Standing| standing.grant_expires_at.is_some() && standing.review.is_none();
+        self.standing.as_deref().filter(granted).map_or(&[], |standing| &standing.votes)
     }
 
     /// Until when it is to be decided.

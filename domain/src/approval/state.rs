@@ -27,6 +27,9 @@ pub(super) struct Standing {
     pub(super) revision: u64,
     pub(super) status: ApprovalStatus,
     pub(super) requested_at: Timestamp,
+    /// When it was revised last, and why.
+    pub(super) revised_at: Option<Timestamp>,
+    pub(super) revision_reason: Option<Reason>,
     pub(super) submitted_at: Option<Timestamp>,
     pub(super) decided_at: Option<Timestamp>,
     pub(super) decide_by: Option<Timestamp>,
@@ -47,6 +50,8 @@ pub struct Escalation {
     pub automatic: bool,
     /// To whom.
     pub to: Vec<Electorate>,
+    /// Whether more people may decide by it, rather than only be told.
+    pub widens: bool,
     /// From which step on they may decide as well.
     pub from_step: u32,
     /// Why, where somebody did it.

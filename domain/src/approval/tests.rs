@@ -45,7 +45,7 @@ fn export(currency: &str) -> Action {
 }
 
 fn requester() -> Requester {
-    Requester { actor: actor("key_program"), person: actor("usr_asks"), required_permission: None }
+    Requester { actor: actor("key_program"), person: actor("usr_asks"), required_permissions: Vec::new() }
 }
 
 fn from(roles: &[&str]) -> Vec<Electorate> {
@@ -103,6 +103,8 @@ fn admin(person: &str) -> Voter {
 fn delegator(person: &str, roles: &[&str]) -> Delegator {
     Delegator {
         delegation_id: DelegationId::parse("", "dlg_1").unwrap(),
+        account: actor(person),
+        is_barred: false,
         person: actor(person),
         accounts: Vec::new(),
         roles: roles.iter().map(|name| role(name)).collect(),
@@ -147,6 +149,12 @@ fn reject(voter: Voter) -> ApprovalCommand {
 
 fn withdraw_vote(person: &str) -> ApprovalCommand {
     ApprovalCommand::WithdrawVote { person: actor(person), at: at(11) }
+}
+
+/// The command of [`revise`] with a reason.
+fn revise_because(text: &str, currency: &str, terms: Terms, seconds: i64) -> ApprovalCommand {
+    let ApprovalCommand::Revise { action, by, policy, at, .. } = revise(currency, terms, seconds) else { panic!() };
+    ApprovalCommand::Revise { action, by, reason: Some(reason(text)), policy, at }
 }
 
 fn withdraw(seconds: i64) -> ApprovalCommand {

@@ -50,7 +50,9 @@ pub struct Voter {
 pub struct Delegator {
     /// The delegation.
     pub delegation_id: DelegationId,
-    /// The person.
+    /// The account that gave the delegation.
+    pub account: ActorId,
+    /// The person whose account that is.
     pub person: ActorId,
     /// Every other id under which the person is known or was.
     pub accounts: Vec<ActorId>,
@@ -58,6 +60,10 @@ pub struct Delegator {
     pub roles: Vec<RoleName>,
     /// The departments within which the person has any role.
     pub departments: Vec<DepartmentId>,
+    /// Whether the person could not vote either: because that is whoever asks, stands in for whoever asks or did since
+    /// the request was made; in a review also because that is whoever broke the glass, or stands or stood in for that
+    /// person.
+    pub is_barred: bool,
 }
 
 impl Voter {
@@ -66,12 +72,13 @@ impl Voter {
         self.person == *id || self.actor == *id || self.accounts.contains(id)
     }
 
-    /// Whether the person is one of these in the person's own right.
+    /// Whether the person is one of these in the person's own right. Who is named is that very account: that another one
+    /// was declared the same person's takes votes away and gives none.
     pub fn belongs_to(&self, electorate: &Electorate) -> bool {
         match electorate {
             Electorate::Role(role) => self.roles.contains(role),
             Electorate::Department(department) => self.departments.contains(department),
-            Electorate::Person(id) => self.is(id),
+            Electorate::Person(id) => self.actor == *id,
         }
     }
 
@@ -84,15 +91,15 @@ impl Voter {
 impl Delegator {
     /// Whether an id is one of this person's.
     pub fn is(&self, id: &ActorId) -> bool {
-        self.person == *id || self.accounts.contains(id)
+        self.person == *id || self.account == *id || self.accounts.contains(id)
     }
 
-    /// Whether the person is one of these.
+    /// Whether the person is one of these. Who is named is the account that gave the delegation and no other.
     pub fn belongs_to(&self, electorate: &Electorate) -> bool {
         match electorate {
             Electorate::Role(role) => self.roles.contains(role),
             Electorate::Department(department) => self.departments.contains(department),
-            Electorate::Person(id) => self.is(id),
+            Electorate::Person(id) => self.account == *id,
         }
     }
 }

@@ -149,7 +149,12 @@ impl Standing {
         must_act(voter)?;
         self.must_not_be_requester(voter)?;
         self.must_be_pending(at)?;
-        find_seat(self.ballot(), voter, on_behalf_of)
+        find_seat(self.ballot(), voter, on_behalf_of, &[&self.requester.person, &self.requester.actor])
+    }
+
+    /// Whether a vote of this person would count now.
+    pub(super) fn may_vote(&self, voter: &Voter, at: Timestamp) -> bool {
+        self.seat(voter, None, at).is_ok()
     }
 
     /// Where a vote on the review would count.
@@ -161,7 +166,8 @@ impl Standing {
         if breaker.into_iter().any(|id| voter.is(id) || voter.is_delegate_of(id)) {
             return Err(ApprovalError::SelfReview);
         }
-        let seat = find_seat(self.review_ballot(review), voter, None)?;
+        let kept_out = [&self.requester.person, &self.requester.actor, &review.person, &review.actor];
+        let seat = find_seat(self.review_ballot(review), voter, None, &kept_out)?;
         Ok((review, seat))
     }
 
@@ -191,18 +197,27 @@ pub(super) fn must_act(voter: &Voter) -> Result<(), ApprovalError> {
 }
 
 /// The seat in the voter's own right or, where there is none, for the first person for whom there is one. Where one
-/// person is named, for that one only.
-fn find_seat(ballot: Ballot<'_>, voter: &Voter, on_behalf_of: Option<&ActorId>) -> Result<Seat, ApprovalError> {
+/// person is named, for that one only. Nobody hands on a vote who is kept out or otherwise could not cast it.
+fn find_seat(
+    ballot: Ballot<'_>,
+    voter: &Voter,
+    on_behalf_of: Option<&ActorId>,
+    kept_out: &[&ActorId],
+) -> Result<Seat, ApprovalError> {
+    let is_barred = |delegator: &Delegator| delegator.is_barred || kept_out.iter().any(|id| delegator.is(id));
     if let Some(person) = on_behalf_of {
         let named = voter.stands_for.iter().find(|delegator| delegator.is(person));
         let delegator = named.ok_or_else(|| ApprovalError::NotDelegate { person: person.clone() })?;
+        if is_barred(delegator) {
+            return Err(ApprovalError::DelegateOfRequester);
+        }
         return seat_of(ballot, voter, Some(delegator));
     }
     let mut refusal = match seat_of(ballot, voter, None) {
         Ok(seat) => return Ok(seat),
         Err(refusal) => refusal,
     };
-    for delegator in &voter.stands_for {
+    for delegator in voter.stands_for.iter().filter(|delegator| !is_barred(delegator)) {
         match seat_of(ballot, voter, Some(delegator)) {
             Ok(seat) => return Ok(seat),
             // That the person is not named at all is the least that can be said.

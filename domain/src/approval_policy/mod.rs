@@ -16,7 +16,7 @@ pub use terms::{
     MAX_SECONDS, MAX_STEPS, MAX_VOTES_OF_CLAUSE, PolicyInForce, Rule, Step, Terms,
 };
 
-use crate::approval::ActionType;
+use crate::approval::{ActionType, ApprovalError};
 use crate::money::Money;
 use crate::names::{ApprovalId, Label};
 use crate::refusal::refusals;
@@ -70,7 +70,7 @@ pub enum ApprovalPolicyCommand {
     Define {
         /// For which action; the id of the stream.
         action: ActionType,
-        /// The rules; see [`check_rules`].
+        /// The rules; see [`check_policy`].
         rules: Vec<Rule>,
         /// Who does it.
         by: ActorId,
@@ -102,6 +102,21 @@ refusals! {
             /// What is wrong with them.
             detail: String,
         } = "approval_policy.rules", Rule, "/rules";
+        /// Somebody must be asked.
+        #[error("every rule for {action} asks somebody")]
+        StepRequired {
+            /// For which action.
+            action: ActionType,
+        } = "approval_policy.step_required", Rule, "/rules";
+        /// Nobody does it alone.
+        #[error("no rule for {action} lets anybody break the glass")]
+        NoBreakGlass {
+            /// For which action.
+            action: ActionType,
+        } = "approval_policy.no_break_glass", Rule, "/rules";
+        /// Who owns the organisation is not erased without an owner.
+        #[error("the first rule for erasures is for the label owner alone and asks an owner in every step")]
+        OwnerRule = "approval_policy.owner_rule", Rule, "/rules";
         /// It is for another action.
         #[error("the policy is for {action}")]
         OtherAction {
@@ -109,6 +124,12 @@ refusals! {
             action: ActionType,
         } = "approval_policy.other_action", Rule, "/action";
     }
+}
+
+/// Whether a policy for this action may have these rules: see [`check_rules`], and what some actions keep to.
+pub fn check_policy(action: &ActionType, rules: &[Rule]) -> Result<(), ApprovalPolicyError> {
+    check_rules("", rules).map_err(|invalid| ApprovalPolicyError::Rules { detail: invalid.to_string() })?;
+    rules::check_guarded(action, rules)
 }
 
 /// A policy. The default value is one that was never defined: the built-in rules hold, as version 0.
@@ -145,8 +166,13 @@ impl ApprovalPolicy {
         self.rules.as_deref()
     }
 
-    /// The terms that hold for an action of this policy's type.
-    pub fn in_force(&self, action: &ActionType, amount: Option<Money>, label: Option<&Label>) -> PolicyInForce {
+    /// The terms that hold for an action of this policy's type; see [`in_force`].
+    pub fn in_force(
+        &self,
+        action: &ActionType,
+        amount: Option<Money>,
+        label: Option<&Label>,
+    ) -> Result<PolicyInForce, ApprovalError> {
         match &self.rules {
             Some(rules) => in_force(self.version, rules, amount, label),
             None => in_force(self.version, &built_in(action), amount, label),
@@ -161,8 +187,7 @@ impl ApprovalPolicy {
                 if let Some(own) = self.action.as_ref().filter(|own| **own != action) {
                     return Err(ApprovalPolicyError::OtherAction { action: own.clone() });
                 }
-                check_rules("", &rules)
-                    .map_err(|invalid| ApprovalPolicyError::Rules { detail: invalid.to_string() })?;
+                check_policy(&action, &rules)?;
                 if self.rules.as_ref() == Some(&rules) {
                     return Ok(Vec::new());
                 }

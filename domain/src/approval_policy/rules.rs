@@ -1,8 +1,9 @@
 //! Which terms hold for one request: the first rule that fits, of those that an organisation defined or those that are
 //! built in.
 
+use super::ApprovalPolicyError;
 use super::terms::{BreakGlass, Clause, Electorate, EscalationRule, MAX_RULES, PolicyInForce, Rule, Step, Terms};
-use crate::approval::{ActionType, KnownAction};
+use crate::approval::{ActionType, ApprovalError, KnownAction};
 use crate::money::Money;
 use crate::names::{Label, RoleName};
 use crate::text::InvalidField;
@@ -40,8 +41,56 @@ pub fn check_rules(pointer: &str, rules: &[Rule]) -> Result<(), InvalidField> {
     Ok(())
 }
 
-/// The terms for an action with this amount and label: those of the first rule that fits.
-pub fn in_force(version: u64, rules: &[Rule], amount: Option<Money>, label: Option<&Label>) -> PolicyInForce {
+/// What every policy of an action that is about the rules themselves, or cannot be undone, keeps to: somebody is asked,
+/// nobody does it alone, and about an owner's erasure an owner is asked.
+pub(super) fn check_guarded(action: &ActionType, rules: &[Rule]) -> Result<(), ApprovalPolicyError> {
+    let known = action.known();
+    let guarded = [KnownAction::ApprovalPolicyChange, KnownAction::RuleChange, KnownAction::ErasurePerform];
+    if !known.is_some_and(|known| guarded.contains(&known)) {
+        return Ok(());
+    }
+    if rules.iter().any(|rule| rule.terms.steps.is_empty()) {
+        return Err(ApprovalPolicyError::StepRequired { action: action.clone() });
+    }
+    if rules.iter().any(|rule| rule.terms.break_glass.is_some()) {
+        return Err(ApprovalPolicyError::NoBreakGlass { action: action.clone() });
+    }
+    let is_of_owners = |rule: &Rule| {
+        let is_unbounded = rule.amount_at_least.is_none() && rule.amount_below.is_none();
+        let is_labelled = rule.label.as_ref().is_some_and(|label| label.as_str() == OWNER_LABEL);
+        is_unbounded && is_labelled && rule.terms.steps.iter().all(asks_an_owner)
+    };
+    if known == Some(KnownAction::ErasurePerform) && !rules.first().is_some_and(is_of_owners) {
+        return Err(ApprovalPolicyError::OwnerRule);
+    }
+    Ok(())
+}
+
+/// Whether a clause of the step can be fulfilled by owners alone.
+fn asks_an_owner(step: &Step) -> bool {
+    let owner = Electorate::Role(RoleName::owner());
+    step.clauses.iter().any(|clause| clause.from.iter().all(|electorate| *electorate == owner))
+}
+
+/// The terms for an action with this amount and label: those of the first rule that fits. Where a rule depends on the
+/// amount, the action must have one, in a currency that a rule names: else nobody could say which of them fits, and
+/// whoever asks would choose the weakest.
+pub fn in_force(
+    version: u64,
+    rules: &[Rule],
+    amount: Option<Money>,
+    label: Option<&Label>,
+) -> Result<PolicyInForce, ApprovalError> {
+    let limits: Vec<&Money> =
+        rules.iter().flat_map(|rule| [&rule.amount_at_least, &rule.amount_below]).flatten().collect();
+    let is_named = |amount: Money| limits.iter().any(|limit| limit.currency() == amount.currency());
+    if !limits.is_empty() && !amount.is_some_and(is_named) {
+        return Err(ApprovalError::AmountRequired);
+    }
+    Ok(first_fitting(version, rules, amount, label))
+}
+
+fn first_fitting(version: u64, rules: &[Rule], amount: Option<Money>, label: Option<&Label>) -> PolicyInForce {
     let fitting = (0..).zip(rules).find(|(_, rule)| rule.fits(amount, label));
     match fitting {
         Some((index, rule)) => PolicyInForce { version, rule: index, terms: rule.terms.clone() },

@@ -1,7 +1,10 @@
 //! What a policy asks for, as data: who must agree, in which order, within which time, and what happens if they do not.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
+use crate::approval::MAX_VOTES;
 use crate::money::Money;
 use crate::names::{DepartmentId, Label, RoleName};
 use crate::text::{ActorId, InvalidField, Line};
@@ -162,6 +165,10 @@ impl Terms {
         for (index, step) in self.steps.iter().enumerate() {
             step.check(&at(&format!("/steps/{index}")))?;
         }
+        let votes = self.steps.iter().flat_map(|step| &step.clauses).map(|clause| u64::from(clause.votes));
+        if votes.sum::<u64>() > u64::try_from(MAX_VOTES).unwrap_or(u64::MAX) {
+            return Err(InvalidField::new(at("/steps"), format!("ask for more than {MAX_VOTES} votes together")));
+        }
         check_seconds(&at("/decide_within_seconds"), self.decide_within_seconds)?;
         check_seconds(&at("/grant_seconds"), self.grant_seconds)?;
         if self.escalation.len() > MAX_ESCALATION_RULES {
@@ -222,6 +229,10 @@ impl Step {
 fn check_electorates(pointer: &str, electorates: &[Electorate]) -> Result<(), InvalidField> {
     if electorates.is_empty() || electorates.len() > MAX_ELECTORATES {
         return Err(InvalidField::new(pointer, format!("must be 1 to {MAX_ELECTORATES} roles, departments or people")));
+    }
+    let distinct: BTreeSet<&Electorate> = electorates.iter().collect();
+    if distinct.len() < electorates.len() {
+        return Err(InvalidField::new(pointer, "names the same role, department or person twice"));
     }
     Ok(())
 }

@@ -82,7 +82,7 @@ fn a_version_rises_with_every_change_and_never_falls() {
     given(none.clone()).when(define(vec![always(1)])).then_expect_events(vec![defined(3, vec![always(1)])]);
     let policy: ApprovalPolicy = fold(none);
     assert_eq!((policy.version(), policy.rules()), (2, None));
-    assert_eq!(policy.in_force(&exports(), None, None).terms, built_in(&exports())[0].terms);
+    assert_eq!(policy.in_force(&exports(), None, None).unwrap().terms, built_in(&exports())[0].terms);
     assert_state_survives_storing(&policy);
     assert_state_survives_storing(&fold::<ApprovalPolicy>(one));
 }
@@ -111,16 +111,14 @@ fn the_first_rule_that_fits_holds() {
     ];
     check_rules("", &rules).unwrap();
     let votes = |amount, label: Option<Label>| {
-        let policy = in_force(7, &rules, amount, label.as_ref());
+        let policy = in_force(7, &rules, amount, label.as_ref()).unwrap();
         assert_eq!(policy.version, 7);
         (policy.rule, policy.terms.steps[0].clauses[0].votes)
     };
-    assert_eq!(votes(None, None), (3, 1));
     assert_eq!(votes(money("9.99", "USD"), None), (3, 1));
     assert_eq!(votes(money("10", "USD"), None), (2, 2));
     assert_eq!(votes(money("999.99", "USD"), None), (2, 2));
     assert_eq!(votes(money("1000.00", "USD"), None), (1, 3));
-    assert_eq!(votes(money("1000", "EUR"), None), (3, 1));
     assert_eq!(votes(money("5", "USD"), Some(label("production"))), (0, 4));
     assert_eq!(votes(money("1000", "USD"), Some(label("test"))), (1, 3));
     // What goes out is as much as what comes in.
@@ -128,8 +126,60 @@ fn the_first_rule_that_fits_holds() {
 }
 
 #[test]
+fn where_the_amount_decides_it_must_be_said_in_a_currency_that_a_rule_names() {
+    let rules = vec![
+        Rule { label: Some(label("production")), ..always(4) },
+        Rule { amount_at_least: money("1000", "USD"), ..always(3) },
+        Rule { amount_below: money("500", "EUR"), ..always(2) },
+        always(1),
+    ];
+    for (amount, label) in [(None, None), (None, Some(label("production"))), (money("1", "GBP"), None)] {
+        assert_eq!(in_force(1, &rules, amount, label.as_ref()), Err(ApprovalError::AmountRequired));
+    }
+    for (amount, rule) in [(money("1000", "USD"), 1), (money("499", "EUR"), 2), (money("500", "EUR"), 3)] {
+        assert_eq!(in_force(1, &rules, amount, None).unwrap().rule, rule);
+    }
+    // Where no rule depends on it, it is not asked for.
+    assert_eq!(in_force(1, &[always(1)], None, None).unwrap().rule, 0);
+}
+
+#[test]
+fn rules_about_rules_and_erasures_ask_somebody_and_have_no_way_around() {
+    let define = |action: KnownAction, rules| {
+        let (by, reason) = (actor("usr_1"), reason("Stricter"));
+        let approval_id = approval(1);
+        let command = ApprovalPolicyCommand::Define { action: action.into(), rules, by, reason, approval_id };
+        ApprovalPolicy::default().decide(command).map(|events| events.len())
+    };
+    let glass = BreakGlass { who: from(&["owner"]), grant_seconds: HOUR, review_within_seconds: HOUR };
+    let of_owners = |roles: &[&str]| {
+        let step = Step { name: None, clauses: vec![Clause { votes: 1, from: from(roles) }] };
+        Rule { label: Some(label("owner")), terms: Terms { steps: vec![step], ..terms(1) }, ..always(1) }
+    };
+    for known in [KnownAction::ApprovalPolicyChange, KnownAction::RuleChange, KnownAction::ErasurePerform] {
+        let action = ActionType::from(known);
+        let with = |terms: Terms| vec![of_owners(&["owner"]), Rule { terms, ..always(1) }];
+        assert_eq!(define(known, with(terms(1))), Ok(1));
+        let nobody = with(Terms { steps: Vec::new(), ..terms(1) });
+        assert_eq!(define(known, nobody), Err(ApprovalPolicyError::StepRequired { action: action.clone() }));
+        let around = with(Terms { break_glass: Some(glass.clone()), ..terms(1) });
+        assert_eq!(define(known, around), Err(ApprovalPolicyError::NoBreakGlass { action: action.clone() }));
+        assert_eq!(check_policy(&action, &built_in(&action)), Ok(()));
+    }
+    let nobody = Rule { terms: Terms { steps: Vec::new(), ..terms(1) }, ..always(1) };
+    assert_eq!(define(KnownAction::ExportUsers, vec![nobody]), Ok(1));
+    let banded = Rule { amount_below: money("5", "USD"), ..of_owners(&["owner"]) };
+    for first in [always(1), of_owners(&["admin"]), of_owners(&["owner", "admin"]), banded] {
+        let rules = vec![first, always(1)];
+        assert_eq!(define(KnownAction::ErasurePerform, rules), Err(ApprovalPolicyError::OwnerRule));
+    }
+    let last = vec![always(1)];
+    assert_eq!(define(KnownAction::ErasurePerform, last), Err(ApprovalPolicyError::OwnerRule));
+}
+
+#[test]
 fn rules_that_fit_nothing_leave_the_decision_to_owners() {
-    let policy = in_force(1, &[], None, None);
+    let policy = in_force(1, &[], None, None).unwrap();
     assert_eq!(policy.terms.steps[0].clauses[0].from, from(&["owner"]));
     assert!(policy.terms.break_glass.is_none());
 }
@@ -156,6 +206,7 @@ fn the_last_rule_holds_without_a_condition_and_bands_are_bands() {
 #[test]
 fn terms_keep_their_bounds_when_they_are_checked_and_when_they_are_read() {
     let step = || terms(1).steps[0].clone();
+    let wide = || Step { name: None, clauses: vec![Clause { votes: 20, from: from(&["admin"]) }; 3] };
     let with_clause = |clause: Clause| Terms { steps: vec![Step { name: None, clauses: vec![clause] }], ..terms(1) };
     let link = |after_seconds, repeat_from| EscalationRule { after_seconds, to: from(&["owner"]), repeat_from };
     let glass = |who, grant_seconds| Some(BreakGlass { who, grant_seconds, review_within_seconds: HOUR });
@@ -165,6 +216,8 @@ fn terms_keep_their_bounds_when_they_are_checked_and_when_they_are_read() {
         (terms(MAX_VOTES_OF_CLAUSE + 1), "/steps/0/clauses/0/votes"),
         (with_clause(Clause { votes: 1, from: vec![] }), "/steps/0/clauses/0/from"),
         (with_clause(Clause { votes: 1, from: from(&["a"; MAX_ELECTORATES + 1]) }), "/steps/0/clauses/0/from"),
+        (with_clause(Clause { votes: 1, from: from(&["a", "b", "a"]) }), "/steps/0/clauses/0/from"),
+        (Terms { steps: vec![wide(); MAX_STEPS], ..terms(1) }, "/steps"),
         (Terms { decide_within_seconds: 0, ..terms(1) }, "/decide_within_seconds"),
         (Terms { grant_seconds: MAX_SECONDS + 1, ..terms(1) }, "/grant_seconds"),
         (Terms { escalation: vec![link(0, None)], ..terms(1) }, "/escalation/0/after_seconds"),
@@ -210,7 +263,7 @@ fn every_action_has_sensible_rules_of_its_own() {
             assert_eq!(terms.escalation[0].after_seconds, 24 * HOUR);
             assert_eq!(terms.escalation[0].to, from(&["owner", "admin"]));
         }
-        let policy = ApprovalPolicy::default().in_force(&action, None, None);
+        let policy = ApprovalPolicy::default().in_force(&action, None, None).unwrap();
         let is_sensitive = matches!(
             action.as_str(),
             "export.users" | "export.entries" | "erasure.perform" | "approval_policy.change" | "rule.change"
@@ -229,6 +282,6 @@ fn every_action_has_sensible_rules_of_its_own() {
         }
     }
     let erasure = KnownAction::ErasurePerform.into();
-    let of_owner = ApprovalPolicy::default().in_force(&erasure, None, Some(&label("owner")));
+    let of_owner = ApprovalPolicy::default().in_force(&erasure, None, Some(&label("owner"))).unwrap();
     assert_eq!(of_owner.terms.steps[0].clauses[0].from, from(&["owner"]));
 }

@@ -1,4 +1,5 @@
-//! A delegation: one person lets another decide in the first one's place, for a time.
+//! A delegation: one person lets another decide in the first one's place, for a time, once the other agreed to it: nobody
+//! is made to stand in, and so kept from deciding, by somebody else.
 //!
 //! It passes on nothing but votes: whoever stands in has the roles of the absent for that and for nothing else. That both
 //! are people of the organisation is checked by whoever gives the command.
@@ -25,6 +26,8 @@ events! {
     DelegationEvent {
         /// It came into being.
         Given(Given) = "delegation.given",
+        /// Whoever is to stand in agreed to.
+        Accepted(Accepted) = "delegation.accepted",
         /// It ended before its time.
         Ended(Ended) = "delegation.ended",
     }
@@ -53,6 +56,15 @@ pub struct Given {
     pub by: ActorId,
 }
 
+/// Payload of `delegation.accepted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The person who stands in.
+    pub by: ActorId,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Payload of `delegation.ended`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
@@ -67,6 +79,13 @@ pub struct Ended {
 pub enum DelegationCommand {
     /// Bring it into being: the event as it is to be.
     Give(Box<Given>),
+    /// Agree to stand in. It holds from then on only.
+    Accept {
+        /// Who agrees; must be whoever is to stand in.
+        by: ActorId,
+        /// When.
+        at: Timestamp,
+    },
     /// End it now.
     End {
         /// Who ends it.
@@ -97,6 +116,9 @@ refusals! {
         /// It names too many actions.
         #[error("a delegation names at most {MAX_ACTIONS} actions")]
         TooManyActions = "delegation.too_many_actions", Rule, "/actions";
+        /// Nobody else agrees to it.
+        #[error("only whoever is to stand in accepts a delegation")]
+        NotTheDelegate = "delegation.not_the_delegate", Rule;
         /// It is over.
         #[error("the delegation is over")]
         Over = "delegation.over", Rule;
@@ -107,12 +129,13 @@ refusals! {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Delegation {
     given: Option<Given>,
+    accepted_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
 }
 
 impl Delegation {
     /// Version of the fold. A stored state of another version is not to be used.
-    pub const REDUCER_VERSION: u32 = 1;
+    pub const REDUCER_VERSION: u32 = 2;
     /// Reasons may name people.
     pub const HOLDS_PERSONAL_DATA: bool = true;
 
@@ -126,16 +149,22 @@ impl Delegation {
         self.given.as_ref()
     }
 
+    /// When whoever is to stand in agreed to it.
+    pub fn accepted_at(&self) -> Option<Timestamp> {
+        self.accepted_at
+    }
+
     /// When it was ended, if it was ended before its time.
     pub fn ended_at(&self) -> Option<Timestamp> {
         self.ended_at
     }
 
-    /// From when until when it holds or held, the end not included.
+    /// From when until when it holds or held, the end not included; nothing until it is accepted.
     pub fn period(&self) -> Option<(Timestamp, Timestamp)> {
         let given = self.given.as_ref()?;
+        let starts_at = given.starts_at.max(self.accepted_at?);
         let ends_at = self.ended_at.map_or(given.ends_at, |ended_at| ended_at.min(given.ends_at));
-        Some((given.starts_at, ends_at))
+        Some((starts_at, ends_at))
     }
 
     /// Whether it holds at a time.
@@ -160,11 +189,19 @@ impl Delegation {
                 given.check()?;
                 Ok(vec![DelegationEvent::Given(*given)])
             }
-            (None, DelegationCommand::End { .. }) => Err(DelegationError::NotFound),
+            (None, DelegationCommand::Accept { .. } | DelegationCommand::End { .. }) => Err(DelegationError::NotFound),
             (Some(before), DelegationCommand::Give(given)) => {
                 let fields = differing_fields(before, &given);
                 if fields.is_empty() { Ok(Vec::new()) } else { Err(DelegationError::Exists { fields }) }
             }
+            (Some(given), DelegationCommand::Accept { by, .. }) if given.to != by => {
+                Err(DelegationError::NotTheDelegate)
+            }
+            (Some(given), DelegationCommand::Accept { at, .. }) if self.ended_at.is_some() || given.ends_at <= at => {
+                Err(DelegationError::Over)
+            }
+            (Some(_), DelegationCommand::Accept { .. }) if self.accepted_at.is_some() => Ok(Vec::new()),
+            (Some(_), DelegationCommand::Accept { by, at }) => Ok(vec![DelegationEvent::Accepted(Accepted { by, at })]),
             (Some(given), DelegationCommand::End { at, .. }) if self.ended_at.is_some() || given.ends_at <= at => {
                 Err(DelegationError::Over)
             }
@@ -178,10 +215,13 @@ impl Delegation {
             DelegationEvent::Given(given) => {
                 self.given.get_or_insert(given);
             }
+            DelegationEvent::Accepted(event) if self.exists() => {
+                self.accepted_at.get_or_insert(event.at);
+            }
             DelegationEvent::Ended(event) if self.exists() => {
                 self.ended_at.get_or_insert(event.at);
             }
-            DelegationEvent::Ended(_) => {}
+            DelegationEvent::Accepted(_) | DelegationEvent::Ended(_) => {}
         }
     }
 }

@@ -18,8 +18,14 @@ pub(super) const APPROVALS: &[EventDescription] = &[
     describe!(
         "delegation",
         "delegation.given",
-        "Somebody votes in another person's place for a time.",
+        "Somebody is to vote in another person's place for a time.",
         r#"{"delegation_id":"dlg_1","from":"usr_0b1c2d3e4f5061728394a5b6","to":"usr_c7d8e9f00112233445566778","starts_at":"2026-11-21T00:00:00.000000Z","ends_at":"2026-12-05T00:00:00.000000Z","actions":["export.transactions"],"reason":"On leave","by":"usr_0b1c2d3e4f5061728394a5b6"}"#
+    ),
+    describe!(
+        "delegation",
+        "delegation.accepted",
+        "Whoever is to vote in another person's place agreed to; from then on the delegation has effect.",
+        r#"{"by":"usr_c7d8e9f00112233445566778","at":"2026-11-21T09:30:00.000000Z"}"#
     ),
     describe!(
         "delegation",
@@ -31,7 +37,7 @@ pub(super) const APPROVALS: &[EventDescription] = &[
         "approval",
         "approval.requested",
         "Somebody wants to do something that others have to agree to: exactly this, which its digest stands for.",
-        r#"{"approval_id":"apr_1","action":{"action":"export.transactions","resource_type":"transaction_export","resource_id":"exp_1","parameters":{"currency":"USD","format":"csv"},"summary":"All transactions in USD as CSV"},"digest":"54141a65c61d0c741bdfd8cd8ce9e4bdc3e06937a104ff81490a64aa4a6c4056","requester":{"actor":"key_0123456789ab","person":"usr_5f0c2a9d3b7e41866a1d0c42","required_permission":"transaction:read"},"reason":"Asked for by the auditor","policy":{"version":2,"rule":1,"terms":{"steps":[{"clauses":[{"votes":1,"from":[{"role":"owner"},{"role":"admin"},{"role":"compliance"}]}]}],"distinct_persons":true,"decide_within_seconds":259200,"grant_seconds":86400,"escalation":[{"after_seconds":86400,"to":[{"role":"owner"},{"role":"admin"}]}],"break_glass":{"who":[{"role":"owner"}],"grant_seconds":3600,"review_within_seconds":259200}}},"at":"2026-11-21T10:00:00.000000Z"}"#
+        r#"{"approval_id":"apr_1","action":{"action":"export.transactions","resource_type":"transaction_export","resource_id":"exp_1","parameters":{"currency":"USD","format":"csv"},"summary":"All transactions in USD as CSV"},"digest":"54141a65c61d0c741bdfd8cd8ce9e4bdc3e06937a104ff81490a64aa4a6c4056","requester":{"actor":"key_0123456789ab","person":"usr_5f0c2a9d3b7e41866a1d0c42","required_permissions":[{"name":"transaction:read"}]},"reason":"Asked for by the auditor","policy":{"version":2,"rule":1,"terms":{"steps":[{"clauses":[{"votes":1,"from":[{"role":"owner"},{"role":"admin"},{"role":"compliance"}]}]}],"distinct_persons":true,"decide_within_seconds":259200,"grant_seconds":86400,"escalation":[{"after_seconds":86400,"to":[{"role":"owner"},{"role":"admin"}]}],"break_glass":{"who":[{"role":"owner"}],"grant_seconds":3600,"review_within_seconds":259200}}},"at":"2026-11-21T10:00:00.000000Z"}"#
     ),
     describe!(
         "approval",
@@ -84,8 +90,8 @@ pub(super) const APPROVALS: &[EventDescription] = &[
     describe!(
         "approval",
         "approval.escalated",
-        "More people may decide on a request, by the clock or because somebody called them.",
-        r#"{"level":1,"automatic":true,"to":[{"role":"owner"},{"role":"admin"}],"from_step":1,"at":"2026-11-22T10:00:00.000000Z"}"#
+        "More people may decide on a request, by the clock or because somebody who may decide called them; or somebody called for attention.",
+        r#"{"level":1,"automatic":true,"to":[{"role":"owner"},{"role":"admin"}],"widens":true,"from_step":1,"at":"2026-11-22T10:00:00.000000Z"}"#
     ),
     describe!(
         "approval",
@@ -96,7 +102,7 @@ pub(super) const APPROVALS: &[EventDescription] = &[
     describe!(
         "approval",
         "approval.expired",
-        "The time to decide, or the time to do what was approved, is over.",
+        "The time to submit a draft, to decide, or to do what was approved, is over.",
         r#"{"what":"decision","at":"2026-11-24T10:00:00.000000Z"}"#
     ),
     describe!(

@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 pub const MAX_FILTERS: usize = 50;
 /// Most bytes of a filter's name and of a column's.
 pub const MAX_NAME_BYTES: usize = 100;
-/// Most bytes of a filter's value.
-pub const MAX_FILTER_BYTES: usize = 1_000;
+/// Most bytes of a filter's value: a list of departments' names among them.
+pub const MAX_FILTER_BYTES: usize = 32 * 1024;
 /// Most columns.
 pub const MAX_COLUMNS: usize = 200;
 /// Most destinations.

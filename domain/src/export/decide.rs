@@ -73,7 +73,10 @@ impl Standing {
     fn reject(&self, approval_id: ApprovalId, why: RejectionCause) -> Decision {
         self.must_be_decided_by(&approval_id)?;
         match self.status {
-            ExportStatus::Requested => Ok(vec![ExportEvent::Rejected(Rejected { approval_id, why })]),
+            // Also after it was let through, while there is no file: what its approval rested on may have changed since.
+            ExportStatus::Requested | ExportStatus::Approved | ExportStatus::Generating => {
+                Ok(vec![ExportEvent::Rejected(Rejected { approval_id, why })])
+            }
             ExportStatus::Rejected => Ok(Vec::new()),
             status => Err(ExportError::AlreadyDecided { status }),
         }

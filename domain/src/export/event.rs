@@ -89,6 +89,9 @@ pub struct Approved {
     /// Who agreed. Empty where the policy asks nobody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approved_by: Vec<ActorId>,
+    /// Who broke the glass, where nobody had agreed before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken_glass_by: Option<ActorId>,
     /// When.
     pub at: Timestamp,
 }
@@ -196,6 +199,10 @@ pub struct GenerationFailed {
     pub why: Line,
     /// Whether it is not tried again.
     pub is_final: bool,
+    /// Whether nobody ended it: its process was gone, or had lost its lease. It says nothing against the export, and does not
+    /// count as an attempt that failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_interruption: bool,
     /// When.
     pub at: Timestamp,
 }

@@ -49,6 +49,10 @@ struct Standing {
     approved: Option<Approved>,
     attempt: Option<GenerationStarted>,
     last_failure: Option<GenerationFailed>,
+    #[serde(default)]
+    failures: u64,
+    #[serde(default)]
+    interruptions: u64,
     generated: Option<Generated>,
     deliveries: Vec<Delivery>,
     last_verification: Option<Verified>,
@@ -83,7 +87,7 @@ impl Delivery {
 
 impl Export {
     /// Version of the fold. A stored state of another version is not to be used.
-    pub const REDUCER_VERSION: u32 = 1;
+    pub const REDUCER_VERSION: u32 = 2;
     /// Filters and reasons may name people.
     pub const HOLDS_PERSONAL_DATA: bool = true;
 
@@ -115,6 +119,16 @@ impl Export {
     /// What was last in the way of making it.
     pub fn last_failure(&self) -> Option<&GenerationFailed> {
         self.standing.as_ref().and_then(|standing| standing.last_failure.as_ref())
+    }
+
+    /// Attempts that failed. Those that were interrupted are not among them.
+    pub fn failures(&self) -> u64 {
+        self.standing.as_ref().map_or(0, |standing| standing.failures)
+    }
+
+    /// Attempts that nobody ended.
+    pub fn interruptions(&self) -> u64 {
+        self.standing.as_ref().map_or(0, |standing| standing.interruptions)
     }
 
     /// The file, also when it was removed since.
@@ -197,6 +211,8 @@ impl Standing {
             approved: None,
             attempt: None,
             last_failure: None,
+            failures: 0,
+            interruptions: 0,
             generated: None,
             deliveries: Vec::new(),
             last_verification: None,
@@ -223,6 +239,13 @@ impl Standing {
             ExportEvent::GenerationFailed(event) => {
                 if event.is_final {
                     self.status = ExportStatus::Failed;
+                }
+                // The same attempt may be said to have failed twice: that it was the last is added later.
+                let is_new = self.last_failure.as_ref().is_none_or(|before| before.attempt != event.attempt);
+                match (is_new, event.is_interruption) {
+                    (true, true) => self.interruptions = self.interruptions.saturating_add(1),
+                    (true, false) => self.failures = self.failures.saturating_add(1),
+                    (false, _) => {}
                 }
                 self.last_failure = Some(event);
             }

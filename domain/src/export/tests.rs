@@ -55,6 +55,7 @@ fn approve() -> Approved {
         execution_id: line("exp_1"),
         policy_version: 3,
         approved_by: vec![actor("usr_agrees")],
+        broken_glass_by: None,
         at: now(),
     }
 }
@@ -97,7 +98,7 @@ fn generated(attempt: u64) -> ExportEvent {
 }
 
 fn failure(attempt: u64, is_final: bool) -> GenerationFailed {
-    GenerationFailed { attempt, why: line("no space left"), is_final, at: now() }
+    GenerationFailed { attempt, why: line("no space left"), is_final, is_interruption: false, at: now() }
 }
 
 fn failed(attempt: u64, is_final: bool) -> ExportEvent {

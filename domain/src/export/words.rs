@@ -136,6 +136,8 @@ vocabulary! {
         Withdrawn = "withdrawn",
         /// It did not hold any more when it was to be used.
         Voided = "voided",
+        /// It was never opened.
+        Missing = "missing",
     }
 }
 

@@ -55,7 +55,7 @@ pub fn action(content: u32) -> Action {
 
 impl Scene<'_> {
     fn facts(&self) -> Facts {
-        Facts { now: self.now, seat: None, revision: None, to: Vec::new(), execution: None }
+        Facts::at(self.now)
     }
 
     fn attempt(&self, command: ApprovalCommand, succeeds: bool) -> Attempt {
@@ -75,6 +75,7 @@ impl Scene<'_> {
             policy,
             status: Status::Draft,
             made: self.now,
+            written: self.now,
             submitted: 0,
             decide_by: 0,
             grant_until: None,
@@ -94,7 +95,7 @@ impl Scene<'_> {
             requester: Requester {
                 actor: self.people.accounts[model.requester].id.clone(),
                 person: self.people.accounts[model.requester_person].id.clone(),
-                required_permission: None,
+                required_permissions: Vec::new(),
             },
             reason: None,
             policy: model.policy.in_force(self.people),
@@ -156,7 +157,7 @@ impl Scene<'_> {
         let seat = model.seat(account, behalf, false, self.people, self.now);
         let succeeds = seat.is_some() && revision.is_none_or(|revision| revision == model.revision);
         let command = ApprovalCommand::Vote {
-            voter: self.people.voter(account, model.made, self.now),
+            voter: self.people.voter(account, &model.kept_out(false), model.made, self.now),
             decision: if rng.random_bool(0.9) { Decision::Approve } else { Decision::Reject },
             reason: None,
             on_behalf_of: behalf.map(|account| self.people.accounts[account].id.clone()),
@@ -171,7 +172,7 @@ impl Scene<'_> {
         let account = self.voting_account(model, true, rng);
         let seat = model.seat(account, None, true, self.people, self.now);
         let command = ApprovalCommand::Review {
-            voter: self.people.voter(account, model.made, self.now),
+            voter: self.people.voter(account, &model.kept_out(true), model.made, self.now),
             decision: if rng.random_bool(0.8) { Decision::Approve } else { Decision::Reject },
             reason: None,
             at: time(self.now),
@@ -187,7 +188,11 @@ impl Scene<'_> {
     /// Whether it is a draft, pending or approved, and in time.
     fn is_undone(&self, model: &Model) -> bool {
         let granted = model.status == Status::Approved && model.grant_until.is_some_and(|until| self.now < until);
-        model.status == Status::Draft || self.is_pending(model) || granted
+        self.is_live_draft(model) || self.is_pending(model) || granted
+    }
+
+    fn is_live_draft(&self, model: &Model) -> bool {
+        model.status == Status::Draft && self.now < model.submit_until()
     }
 
     fn withdraw_vote(&self, model: &Model, rng: &mut ChaCha8Rng) -> Attempt {
@@ -218,15 +223,20 @@ impl Scene<'_> {
         let repeat_from = rng.random_bool(0.3).then(|| rng.random_range(0..4));
         let steps = u32::try_from(model.policy.steps.len()).unwrap();
         let is_step = repeat_from.is_none_or(|step| (1..=steps).contains(&step));
+        let account = self.voting_account(model, false, rng);
+        let voter = self.people.voter(account, &model.kept_out(false), model.made, self.now);
+        let is_given = rng.random_bool(0.9);
+        let widens = is_given && model.seat(account, None, false, self.people, self.now).is_some();
         let command = ApprovalCommand::Escalate {
-            by: self.people.accounts[self.people.any_account(rng)].id.clone(),
+            by: self.people.accounts[account].id.clone(),
+            voter: is_given.then(|| Box::new(voter)),
             to: electorates(&to, self.people),
             repeat_from,
             reason: reason(),
             at: time(self.now),
         };
         let succeeds = self.is_pending(model) && !to.is_empty() && is_step;
-        Attempt { command, facts: Facts { to, ..self.facts() }, succeeds }
+        Attempt { command, facts: Facts { to, widens, ..self.facts() }, succeeds }
     }
 
     /// Somebody, mostly the requester; and whether it is.
@@ -244,7 +254,7 @@ impl Scene<'_> {
 
     fn submit(&self, model: &Model, rng: &mut ChaCha8Rng) -> Attempt {
         let (by, is_requester) = self.mostly_requester(model, rng);
-        let succeeds = is_requester && matches!(model.status, Status::Draft | Status::Pending);
+        let succeeds = is_requester && (self.is_live_draft(model) || model.status == Status::Pending);
         self.attempt(ApprovalCommand::Submit { by, at: time(self.now) }, succeeds)
     }
 
@@ -283,7 +293,7 @@ impl Scene<'_> {
             at: time(self.now),
         };
         let succeeds = may
-            && match model.execution {
+            && match model.execution.filter(|_| model.status == Status::Consumed) {
                 Some(before) => before == execution && content == model.content,
                 None => {
                     let granted = model.status == Status::Approved && self.is_undone(model);
@@ -299,7 +309,9 @@ impl Scene<'_> {
 
     fn void(&self, model: &Model, rng: &mut ChaCha8Rng) -> Attempt {
         let why = *VoidReason::ALL.choose(rng).unwrap();
-        let succeeds = matches!(model.status, Status::Draft | Status::Pending | Status::Approved | Status::Voided);
+        let is_taken_back = model.status == Status::Consumed && why == VoidReason::BasisChanged;
+        let is_undone = matches!(model.status, Status::Draft | Status::Pending | Status::Approved);
+        let succeeds = is_undone || is_taken_back || model.status == Status::Voided;
         self.attempt(ApprovalCommand::Void { why, at: time(self.now) }, succeeds)
     }
 
@@ -307,10 +319,13 @@ impl Scene<'_> {
         let account = self.people.any_account(rng);
         let acting = &self.people.accounts[account];
         let glass = model.policy.glass.as_ref();
-        let may = glass.is_some_and(|glass| includes(&glass.who, acting.person, self.people));
-        let succeeds = may && !acting.is_program && acting.active && self.is_pending(model);
-        let voter = self.people.voter(account, model.made, self.now);
-        self.attempt(ApprovalCommand::BreakGlass { voter, reason: reason(), at: time(self.now) }, succeeds)
+        let may = glass.is_some_and(|glass| includes(&glass.who, account, self.people));
+        let open_review = rng.random_bool(0.1);
+        let succeeds = may && !open_review && !acting.is_program && acting.active && self.is_pending(model);
+        let voter = self.people.voter(account, &model.kept_out(true), model.made, self.now);
+        let at = time(self.now);
+        let command = ApprovalCommand::BreakGlass { voter, has_open_review: open_review, reason: reason(), at };
+        Attempt { command, facts: Facts { open_review, ..self.facts() }, succeeds }
     }
 }
 

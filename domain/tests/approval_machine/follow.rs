@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use daybook_domain::ApprovalEvent;
-use daybook_domain::approval::{Decision, Expiry, ReviewOutcome, Voted};
+use daybook_domain::approval::{Decision, Expiry, ReviewOutcome, VoidReason, Voted};
 
 use crate::model::{Ballot, Call, Emergency, Model, Seat, Status};
 use crate::people::{People, time};
@@ -19,10 +19,21 @@ pub struct Facts {
     pub seat: Option<Seat>,
     /// The new action and policy of a request that is revised.
     pub revision: Option<(u32, Policy)>,
-    /// Whom an escalation calls.
+    /// Whom an escalation calls, and whether whoever does it could vote.
     pub to: Vec<Who>,
+    pub widens: bool,
+    /// Whether another emergency is not reviewed yet.
+    pub open_review: bool,
     /// What is about to be done: the action, the version of the policy, whether the requester may, and by which execution.
     pub execution: Option<(u32, u64, bool, u64)>,
+}
+
+impl Facts {
+    /// Of a command that is none of these.
+    pub fn at(now: u64) -> Self {
+        let (to, widens, open_review) = (Vec::new(), false, false);
+        Self { now, seat: None, revision: None, to, widens, open_review, execution: None }
+    }
 }
 
 impl Model {
@@ -31,7 +42,7 @@ impl Model {
         match event {
             ApprovalEvent::Requested(_) => {}
             ApprovalEvent::Submitted(_) => {
-                assert_eq!(self.status, Status::Draft);
+                assert!(self.status == Status::Draft && now < self.submit_until(), "a draft was submitted too late");
                 (self.status, self.submitted) = (Status::Pending, now);
                 self.decide_by = now + self.policy.decide_within;
             }
@@ -69,15 +80,19 @@ impl Model {
                     Some(link) if event.automatic => link.to.clone(),
                     _ => facts.to.clone(),
                 };
+                let widens = event.automatic || facts.widens;
+                assert_eq!(event.widens, widens, "somebody who could not vote chose who may, or the other way round");
+                assert!(widens || event.repeat_from.is_none(), "a call for attention voided votes");
                 if let Some(step) = event.repeat_from {
                     self.votes.retain(|vote| vote.step < step);
                 }
                 assert!(event.from_step <= self.current_step(&self.votes).unwrap());
-                self.calls.push(Call { automatic: event.automatic, to, from_step: event.from_step });
+                self.calls.push(Call { automatic: event.automatic, widens, to, from_step: event.from_step });
             }
             ApprovalEvent::Withdrawn(_) => self.status = Status::Withdrawn,
             ApprovalEvent::Expired(event) => {
                 let (expected, over) = match event.what {
+                    Expiry::Draft => (Status::Draft, Some(self.submit_until())),
                     Expiry::Decision => (Status::Pending, Some(self.decide_by)),
                     Expiry::Grant => (Status::Approved, self.grant_until),
                 };
@@ -85,15 +100,18 @@ impl Model {
                 self.status = Status::Expired;
             }
             ApprovalEvent::Consumed(_) => self.follow_consumption(facts),
-            ApprovalEvent::Voided(_) => {
-                assert!(matches!(self.status, Status::Draft | Status::Pending | Status::Approved));
+            ApprovalEvent::Voided(event) => {
+                let is_taken_back = self.status == Status::Consumed && event.why == VoidReason::BasisChanged;
+                let is_undone = matches!(self.status, Status::Draft | Status::Pending | Status::Approved);
+                assert!(is_undone || is_taken_back, "what was done was voided");
                 self.status = Status::Voided;
             }
             ApprovalEvent::GlassBroken(event) => {
                 let glass = self.policy.glass.as_ref().expect("a glass was broken that there is not");
                 let breaker = people.account_of(&event.actor);
                 assert!(self.status == Status::Pending && now < self.decide_by && !people.accounts[breaker].is_program);
-                assert!(includes(&glass.who, people.accounts[breaker].person, people), "broken without a right to");
+                assert!(!facts.open_review, "broken again before the review");
+                assert!(includes(&glass.who, breaker, people), "broken without a right to");
                 assert_eq!(event.grant_expires_at, time(now + glass.grant));
                 let review_by = now + glass.review_within;
                 (self.status, self.grant_until) = (Status::Approved, Some(now + glass.grant));
@@ -140,6 +158,9 @@ impl Model {
         let counted: BTreeSet<usize> = [Some(account), behalf].into_iter().flatten().map(person).collect();
         for &other in kept_out {
             assert!(!counted.contains(&person(other)), "a vote counts for whoever asks or broke the glass");
+            let mut absent = behalf.iter().flat_map(|from| people.stand_ins_of(person(*from), self.made, facts.now));
+            let is_barred = absent.any(|stand_in| person(stand_in.from) == person(other));
+            assert!(!is_barred, "a vote was handed on by a delegate of whoever asks or broke the glass");
         }
         for vote in before.iter().filter(|vote| self.policy.distinct || vote.step == event.vote.step) {
             let used = [Some(vote.account), vote.behalf].into_iter().flatten().map(person);
@@ -155,6 +176,8 @@ impl Model {
         assert!(matches!(self.status, Status::Draft | Status::Pending | Status::Approved));
         assert!(self.emergency.is_none(), "what was granted in an emergency was revised");
         let (content, policy) = facts.revision.clone().unwrap();
+        assert!(!self.is_written(content, &policy), "revised to what it was");
+        self.written = facts.now;
         self.revision += 1;
         (self.content, self.policy) = (content, policy);
         self.votes.clear();
@@ -164,6 +187,12 @@ impl Model {
             (self.status, self.submitted) = (Status::Pending, facts.now);
             self.decide_by = facts.now + self.policy.decide_within;
         }
+    }
+
+    /// Whether it is this action under this policy already.
+    pub fn is_written(&self, content: u32, policy: &Policy) -> bool {
+        // Policies of one action have a version each; those of different actions are for different contents.
+        self.content == content && self.policy.version == policy.version
     }
 
     /// The nevers of doing: not without enough votes or an emergency that others review, not late, not something else,

@@ -29,6 +29,8 @@ const REQUESTS: usize = 10;
 /// Refusals that this driver does not provoke, and why.
 const NOT_PROVOKED: &[(&str, &str)] = &[
     ("approval.too_many_votes", "needs 500 votes on one request, of more people than there are here"),
+    ("approval.too_many_permissions", "every request of this driver depends on none"),
+    ("approval.amount_required", "is said where the policy is looked up, before there is a request"),
     ("approval.too_many_comments", "needs 1,000 comments on one request"),
     ("approval.too_many_escalations", "needs 50 escalations of one revision"),
     ("approval.too_many_revisions", "needs 1,000 revisions of one request"),
@@ -99,7 +101,7 @@ impl Run {
             }
             request.first_content = model.content;
             request.model = Some(model);
-            let facts = follow::Facts { now: self.now, seat: None, revision: None, to: Vec::new(), execution: None };
+            let facts = follow::Facts::at(self.now);
             self.give(request, Attempt { command, facts, succeeds: true });
             return;
         };
@@ -113,6 +115,7 @@ impl Run {
         let model = request.model.as_mut().unwrap();
         let is_tick = matches!(command, ApprovalCommand::Tick { .. });
         let is_due = model.due().is_some_and(|due| due <= self.now);
+        let revised = facts.revision.as_ref().map(|(content, policy)| model.is_written(*content, policy));
         let before = request.approval.clone();
         let decided = request.approval.decide(command.clone());
         assert_eq!(request.approval, before, "deciding changed the state");
@@ -122,6 +125,8 @@ impl Run {
         match decided {
             Err(refusal) => self.refused(&refusal),
             Ok(events) => {
+                let is_nothing_new = revised.is_none_or(|is_written| is_written == events.is_empty());
+                assert!(is_nothing_new, "a revision to something else was lost");
                 assert!(!is_tick || is_due != events.is_empty(), "a tick did not do what was due");
                 for event in events {
                     *self.events.entry(event.name()).or_default() += 1;
@@ -160,6 +165,8 @@ fn compare(approval: &Approval, model: &Model) -> ApprovalStatus {
     assert_eq!(approval.escalation_level(), u32::try_from(model.calls.len()).unwrap());
     let approving = approval.votes().iter().filter(|vote| vote.decision == Decision::Approve);
     assert_eq!(approving.count(), model.votes.len());
+    let approved = model.grant_until.is_some() && model.emergency.is_none();
+    assert_eq!(approval.approvers().len(), if approved { model.votes.len() } else { 0 });
     let step = match (&model.emergency, model.status) {
         (_, Status::Pending) => model.current_step(&model.votes),
         (Some(emergency), _) if emergency.accepted.is_none() => model.current_step(&emergency.votes),
@@ -229,6 +236,7 @@ fn the_model_notices_what_comes_of_lies_about_people() {
     for (lie, noticed) in [
         (Lie::NobodyHasTwoAccounts, "whoever asks or broke the glass voted|somebody is counted twice"),
         (Lie::NobodyStoodIn, "a delegate of whoever asks or broke the glass voted"),
+        (Lie::NobodyIsBarred, "a vote was handed on by a delegate of whoever asks or broke the glass"),
         (Lie::ProgramsArePeople, "a program or an inactive account voted"),
         (Lie::EverybodyIsActive, "a program or an inactive account voted"),
         (

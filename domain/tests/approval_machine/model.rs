@@ -33,6 +33,8 @@ pub struct Ballot {
 #[derive(Debug, Clone)]
 pub struct Call {
     pub automatic: bool,
+    /// Whether it gives those who were called a say.
+    pub widens: bool,
     pub to: Vec<Who>,
     pub from_step: u32,
 }
@@ -58,6 +60,8 @@ pub struct Model {
     pub policy: Policy,
     pub status: Status,
     pub made: u64,
+    /// When it was made or revised last.
+    pub written: u64,
     pub submitted: u64,
     pub decide_by: u64,
     pub grant_until: Option<u64>,
@@ -92,6 +96,12 @@ impl Model {
         people.accounts[one].person == people.accounts[other].person
     }
 
+    /// The accounts that do not decide: of the request or, in the review, of who broke the glass as well.
+    pub fn kept_out(&self, review: bool) -> Vec<usize> {
+        let breaker = self.emergency.as_ref().filter(|_| review).map(|emergency| emergency.breaker);
+        [self.requester, self.requester_person].into_iter().chain(breaker).collect()
+    }
+
     fn is_kept_out(&self, account: usize, other: usize, people: &People, now: u64) -> bool {
         let person = people.accounts[account].person;
         let mut from = people.stand_ins_of(person, self.made, now);
@@ -101,10 +111,9 @@ impl Model {
     /// Where a vote with this account would count, if it would: of the request, or of the review.
     pub fn seat(&self, account: usize, behalf: Option<usize>, review: bool, people: &People, now: u64) -> Option<Seat> {
         let acting = &people.accounts[account];
-        let mut kept_out = vec![self.requester, self.requester_person];
+        let kept_out = self.kept_out(review);
         let votes: &[Ballot] = if review {
             let emergency = self.emergency.as_ref().filter(|emergency| emergency.accepted.is_none())?;
-            kept_out.push(emergency.breaker);
             &emergency.votes
         } else {
             if self.status != Status::Pending || now >= self.decide_by {
@@ -112,8 +121,8 @@ impl Model {
             }
             &self.votes
         };
-        let is_kept_out = kept_out.into_iter().any(|other| self.is_kept_out(account, other, people, now));
-        if acting.is_program || !acting.active || is_kept_out {
+        let is_kept_out = |account: usize| kept_out.iter().any(|other| self.is_kept_out(account, *other, people, now));
+        if acting.is_program || !acting.active || is_kept_out(account) {
             return None;
         }
         let absent: Vec<usize> = people.absent_for(acting.person, now).iter().map(|stand_in| stand_in.from).collect();
@@ -125,9 +134,8 @@ impl Model {
             None => [None].into_iter().chain(absent.into_iter().map(Some)).collect(),
         };
         let step = self.current_step(votes)?;
-        candidates.into_iter().find_map(|behalf| {
-            let stands_for = people.accounts[behalf.unwrap_or(account)].person;
-            let fits = self.fits(step, stands_for, review, people);
+        candidates.into_iter().filter(|behalf| !behalf.is_some_and(is_kept_out)).find_map(|behalf| {
+            let fits = self.fits(step, behalf.unwrap_or(account), review, people);
             let involved = |vote: &Ballot| [Some(vote.account), vote.behalf].into_iter().flatten().collect::<Vec<_>>();
             let is_used = votes.iter().any(|vote| {
                 let both = [Some(account), behalf].into_iter().flatten();
@@ -139,21 +147,21 @@ impl Model {
         })
     }
 
-    /// The clauses of a step for which a vote of this person could count.
-    fn fits(&self, step: u32, person: usize, review: bool, people: &People) -> Vec<u32> {
+    /// The clauses of a step for which a vote of whoever has this account could count.
+    fn fits(&self, step: u32, account: usize, review: bool, people: &People) -> Vec<u32> {
         let index = usize::try_from(step - 1).unwrap();
         let clauses = &self.policy.steps[index];
         let all = 1..=u32::try_from(clauses.len()).unwrap();
         let chain: Vec<Who> = self.policy.chain.iter().flat_map(|link| link.to.clone()).collect();
         let is_called = !review
             && self.calls.iter().any(|call| {
-                let may_call = call.automatic || includes(&chain, person, people);
-                call.from_step <= step && may_call && includes(&call.to, person, people)
+                let may_call = call.automatic || (call.widens && includes(&chain, account, people));
+                call.from_step <= step && may_call && includes(&call.to, account, people)
             });
         if is_called {
             return all.collect();
         }
-        all.zip(clauses).filter(|(_, (_, from))| includes(from, person, people)).map(|(number, _)| number).collect()
+        all.zip(clauses).filter(|(_, (_, from))| includes(from, account, people)).map(|(number, _)| number).collect()
     }
 
     /// When the clock next does something to it.
@@ -165,12 +173,18 @@ impl Model {
                 .then_some(self.submitted + so_far)
         };
         let of_status = match self.status {
+            Status::Draft => Some(self.submit_until()),
             Status::Pending => Some(chain_due().unwrap_or(self.decide_by)),
             Status::Approved => self.grant_until,
             _ => None,
         };
         let review = self.emergency.as_ref().filter(|one| one.accepted.is_none() && !one.noted);
         [of_status, review.map(|one| one.review_by)].into_iter().flatten().min()
+    }
+
+    /// Until when a draft may be submitted.
+    pub fn submit_until(&self) -> u64 {
+        self.written + self.policy.decide_within
     }
 
     pub fn is_open(&self) -> bool {

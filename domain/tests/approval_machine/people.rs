@@ -31,6 +31,8 @@ pub enum Lie {
     NobodyHasTwoAccounts,
     /// Nobody ever stood in for anybody.
     NobodyStoodIn,
+    /// Everybody who gave a delegation could vote.
+    NobodyIsBarred,
     /// Programs are people.
     ProgramsArePeople,
     /// Every account may act.
@@ -196,13 +198,22 @@ impl People {
         self.stand_ins_of(person, now, now).filter(|stand_in| self.accounts[stand_in.from].active).collect()
     }
 
-    /// What a command says about whoever acts with this account.
-    pub fn voter(&self, account: usize, since: u64, now: u64) -> Voter {
+    /// Whether a person could not vote where these accounts are kept out: as one of them, or standing in for one.
+    fn is_barred(&self, person: usize, kept_out: &[usize], since: u64, now: u64) -> bool {
+        let absent = self.stand_ins_of(person, since, now).map(|stand_in| self.accounts[stand_in.from].person);
+        let ids: Vec<usize> = absent.chain([person]).collect();
+        kept_out.iter().any(|other| ids.contains(&self.accounts[*other].person))
+    }
+
+    /// What a command says about whoever acts with this account, where others are kept out of the decision.
+    pub fn voter(&self, account: usize, kept_out: &[usize], since: u64, now: u64) -> Voter {
         let Account { id, person, is_program, active } = &self.accounts[account];
         let stands_for = self.absent_for(*person, now).into_iter().map(|stand_in| {
             let absent = self.accounts[stand_in.from].person;
             Delegator {
                 delegation_id: stand_in.id.clone(),
+                account: self.accounts[stand_in.from].id.clone(),
+                is_barred: self.is_barred(absent, kept_out, since, now),
                 person: self.persons[absent].id.clone(),
                 accounts: self.ids_of(absent),
                 roles: roles(&self.persons[absent]),
@@ -230,6 +241,7 @@ impl People {
                 voter.accounts.clear();
             }
             Some(Lie::NobodyStoodIn) => voter.is_delegate_of.clear(),
+            Some(Lie::NobodyIsBarred) => voter.stands_for.iter_mut().for_each(|absent| absent.is_barred = false),
             Some(Lie::ProgramsArePeople) => voter.is_person = true,
             Some(Lie::EverybodyIsActive) => voter.is_active = true,
             Some(Lie::EverybodyIsEverything) => {

@@ -107,13 +107,22 @@ impl Policy {
 /// One to three random electorates.
 pub fn some(people: &People, rng: &mut ChaCha8Rng) -> Vec<Who> {
     let count = rng.random_range(1..=3);
-    (0..count)
+    let mut chosen: Vec<Who> = (0..count)
         .map(|_| match rng.random_range(0..10) {
             0..7 => Who::Role(ROLES.choose(rng).unwrap()),
             7..9 => Who::Department(DEPARTMENTS.choose(rng).unwrap()),
             _ => Who::Account(people.any_account(rng)),
         })
-        .collect()
+        .collect();
+    // Nobody is named twice.
+    let mut seen: Vec<Who> = Vec::new();
+    chosen.retain(|one| {
+        !seen.contains(one) && {
+            seen.push(*one);
+            true
+        }
+    });
+    chosen
 }
 
 pub fn electorates(who: &[Who], people: &People) -> Vec<Electorate> {
@@ -126,15 +135,12 @@ pub fn electorates(who: &[Who], people: &People) -> Vec<Electorate> {
         .collect()
 }
 
-/// Whether a person is one of these: by a role, a department, or any of the person's accounts that people have.
-pub fn includes(who: &[Who], person: usize, people: &People) -> bool {
-    let own = &people.persons[person];
+/// Whether whoever has this account is one of these: by a role or a department of the person's, or by this very account.
+pub fn includes(who: &[Who], account: usize, people: &People) -> bool {
+    let own = people.person_of(account);
     who.iter().any(|one| match one {
         Who::Role(name) => own.roles.contains(name),
         Who::Department(id) => own.departments.contains(id),
-        Who::Account(account) => {
-            let account = &people.accounts[*account];
-            account.person == person && !account.is_program
-        }
+        Who::Account(named) => *named == account,
     })
 }

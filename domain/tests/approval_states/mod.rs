@@ -81,7 +81,7 @@ fn request(submit: bool, asks_nobody: bool) -> ApprovalCommand {
     ApprovalCommand::Request {
         approval_id: ApprovalId::parse("", "apr_1").unwrap(),
         action: Box::new(action("first")),
-        requester: Requester { actor: actor("usr_asks"), person: actor("usr_asks"), required_permission: None },
+        requester: Requester { actor: actor("usr_asks"), person: actor("usr_asks"), required_permissions: Vec::new() },
         reason: None,
         policy: policy(asks_nobody),
         submit,
@@ -135,7 +135,14 @@ fn commands() -> Vec<(&'static str, ApprovalCommand)> {
         ("Assign", ApprovalCommand::Assign { assignee: actor("usr_a"), by: by.clone(), at }),
         (
             "Escalate",
-            ApprovalCommand::Escalate { by: by.clone(), to: admins(), repeat_from: None, reason: because.clone(), at },
+            ApprovalCommand::Escalate {
+                by: by.clone(),
+                voter: None,
+                to: admins(),
+                repeat_from: None,
+                reason: because.clone(),
+                at,
+            },
         ),
         ("Withdraw", ApprovalCommand::Withdraw { by: by.clone(), reason, at }),
         ("Tick", ApprovalCommand::Tick { at: time(150) }),
@@ -144,7 +151,11 @@ fn commands() -> Vec<(&'static str, ApprovalCommand)> {
         ("Consume", consume("first")),
         ("Consume", consume("second")),
         ("Void", ApprovalCommand::Void { why: VoidReason::PolicyChanged, at }),
-        ("BreakGlass", ApprovalCommand::BreakGlass { voter: admin("usr_glass"), reason: because, at }),
+        ("Void", ApprovalCommand::Void { why: VoidReason::BasisChanged, at }),
+        (
+            "BreakGlass",
+            ApprovalCommand::BreakGlass { voter: admin("usr_glass"), has_open_review: false, reason: because, at },
+        ),
         ("Review", review("usr_a", Decision::Approve)),
         ("Review", review("usr_b", Decision::Approve)),
         ("Review", review("usr_b", Decision::Reject)),

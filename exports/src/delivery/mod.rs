@@ -12,6 +12,7 @@ mod objects;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -242,6 +243,12 @@ pub trait Destination: Send + Sync {
 
     /// Where it is, for people, without secrets.
     fn place(&self) -> String;
+
+    /// The longest that one attempt with a file of so many bytes is meant to take, where the destination has a limit of its
+    /// own. Whoever bounds the attempt gives it at least that.
+    fn patience(&self, _bytes: u64) -> Option<Duration> {
+        None
+    }
 
     /// Brings the export there. The same delivery again is the same to the destination.
     async fn deliver(&self, package: &Package) -> Result<Receipt, DeliveryError>;

@@ -15,10 +15,11 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     Attribute, Attributes, BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreExt as _, PutMultipartOptions,
-    PutOptions, RetryConfig, WriteMultipart,
+    PutOptions, RetryConfig,
 };
 use tokio::io::AsyncReadExt as _;
 
+use super::upload::Upload;
 use super::{
     DeliveryError, Destination, FolderConfig, NOT_RECORDED, Package, Receipt, S3Config, Secret, causes, unreadable,
 };
@@ -132,29 +133,29 @@ impl Objects {
         };
         let upload = self.store.put_multipart_opts(key, options).await.map_err(|error| self.fault(&error))?;
         let part = usize::try_from(PART.max(length.div_ceil(MAX_PARTS))).unwrap_or(usize::MAX);
-        let mut writer = WriteMultipart::new_with_chunk_size(upload, part);
-        match self.send(&mut writer, package, part).await {
-            Ok(()) => writer.finish().await.map(drop).map_err(|error| self.fault(&error)),
-            Err(error) => {
-                // Parts that stay are the store's to remove; the error that counts is the first.
-                let _ = writer.abort().await;
-                Err(error)
-            }
+        let mut upload = Upload::new(upload);
+        let sent = match self.send(&mut upload, package, part).await {
+            Ok(()) => upload.finish().await.map_err(|error| self.fault(&error)),
+            Err(error) => Err(error),
+        };
+        if sent.is_err() {
+            upload.abort().await;
         }
+        sent
     }
 
-    async fn send(&self, writer: &mut WriteMultipart, package: &Package, part: usize) -> Result<(), DeliveryError> {
+    async fn send(&self, upload: &mut Upload, package: &Package, part: usize) -> Result<(), DeliveryError> {
         let mut file = tokio::fs::File::open(&package.file.path).await.map_err(|error| unreadable(&error))?;
         let mut hasher = blake3::Hasher::new();
         loop {
-            writer.wait_for_capacity(PARTS_UNDER_WAY).await.map_err(|error| self.fault(&error))?;
+            upload.wait_for_capacity(PARTS_UNDER_WAY).await.map_err(|error| self.fault(&error))?;
             let mut chunk = Vec::with_capacity(part);
             let read = (&mut file).take(part as u64).read_to_end(&mut chunk).await;
             if read.map_err(|error| unreadable(&error))? == 0 {
                 break;
             }
             hasher.update(&chunk);
-            writer.put(Bytes::from(chunk));
+            upload.put(Bytes::from(chunk));
         }
         // There is no object until the upload is finished, and this one will not be.
         if hasher.finalize().to_hex().as_str() != package.file.blake3 {

@@ -29,6 +29,8 @@ use super::{DeliveryError, Destination, Package, Receipt, Secret, WebhookBody, W
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time that one attempt may be given.
 const MAX_TIMEOUT_SECONDS: u64 = 3_600;
+/// How long the file may be read before the request begins.
+const READING: Duration = Duration::from_secs(600);
 /// Fewest bytes of a secret. The standard asks for 24 to 64.
 const MIN_SECRET_BYTES: usize = 24;
 /// Bytes of the file that are read at once.
@@ -45,6 +47,7 @@ pub(super) struct Webhook {
     key: HmacSha256,
     body: WebhookBody,
     client: Client,
+    timeout: Duration,
 }
 
 /// What is told in JSON.
@@ -98,7 +101,8 @@ impl Webhook {
             builder = builder.dns_resolver(PublicOnly).https_only(true);
         }
         let client = builder.build().map_err(|error| error.without_url().to_string())?;
-        Ok(Self { name, url, url_text: config.url.clone(), key, body: config.body, client })
+        let timeout = Duration::from_secs(config.timeout_seconds);
+        Ok(Self { name, url, url_text: config.url.clone(), key, body: config.body, client, timeout })
     }
 
     async fn send(&self, package: &Package) -> Result<Response, DeliveryError> {
@@ -227,6 +231,11 @@ impl Destination for Webhook {
 
     fn place(&self) -> String {
         format!("{}://{}", self.url.scheme(), self.url.host_str().unwrap_or_default())
+    }
+
+    fn patience(&self, _bytes: u64) -> Option<Duration> {
+        // The file is read and hashed before the request begins, which has this limit.
+        Some(self.timeout.saturating_add(READING))
     }
 
     async fn deliver(&self, package: &Package) -> Result<Receipt, DeliveryError> {

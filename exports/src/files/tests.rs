@@ -90,8 +90,8 @@ fn an_export_is_removed_with_all_its_attempts_and_no_other() {
     ] {
         std::fs::write(files.folder().join(name), "x").unwrap();
     }
-    let names = FileNames::new(&id("exp_1"), 2, ExportFormat::Csv);
-    assert_eq!(files.remove_others(&id("exp_1"), &names).unwrap(), 2);
+    assert_eq!(files.remove_attempts(&id("exp_1"), ExportFormat::Csv, 1..2).unwrap(), 2);
+    assert_eq!(files.remove_attempts(&id("exp_1"), ExportFormat::Csv, 1..2).unwrap(), 0);
     assert_eq!(there(&files), ["exp_1.2.csv", "exp_1.2.csv.manifest.json", "exp_1.2.csv.sig", "exp_11.1.csv"]);
     assert_eq!(files.remove(&id("exp_1")).unwrap(), 3);
     assert_eq!(files.remove(&id("exp_1")).unwrap(), 0);

@@ -1,6 +1,6 @@
 //! The lists themselves, one for each kind.
 
-use super::{ColumnDeclaration, FilterDeclaration, FilterKind, KindDeclaration, READ_CONTACT, Test};
+use super::{ColumnDeclaration, FilterDeclaration, FilterKind, KindDeclaration, LIMIT, READ_CONTACT, Test};
 use crate::table::CellKind;
 use crate::table::CellKind::{Decimal, Integer, Text, Time};
 
@@ -40,6 +40,9 @@ const fn to(column: &'static str) -> FilterDeclaration {
 const fn by_source(name: &'static str, kind: FilterKind) -> FilterDeclaration {
     filter(name, name, kind, Test::BySource)
 }
+
+/// Whose vote it was that approved: whoever decided otherwise did not.
+const APPROVED_BY: &str = "(case when decision = 'approved' then decided_by end)";
 
 const ACTOR_KINDS: &[&str] = &["human", "agent", "system"];
 
@@ -182,6 +185,8 @@ pub(super) const AUDIT_TRAIL: KindDeclaration = KindDeclaration {
         filter("from_position", "position", FilterKind::Integer, Test::AtLeast),
         filter("to_position", "position", FilterKind::Integer, Test::AtMost),
         filter("q", "search_text", FilterKind::Text, Test::Contains),
+        // The newest so many, the newest first; all of them, the oldest first, without it.
+        by_source(LIMIT, FilterKind::Integer),
     ],
 };
 
@@ -207,6 +212,7 @@ pub(super) const AGENT_ACTIONS: KindDeclaration = KindDeclaration {
         exactly("resource_type"),
         exactly("resource_id"),
         exactly("requested_by"),
+        filter("approved_by", APPROVED_BY, FilterKind::Text, Test::Equals),
         from("created_at"),
         to("created_at"),
     ],

@@ -36,6 +36,8 @@ fn what_no_list_has_is_refused_by_name() {
     assert_eq!(wrong(ExportKind::AuditTrail, &[("start", "2026-02-02"), ("end", "2026-02-01")]), "filters.end");
     assert_eq!(wrong(ExportKind::Users, &[("is_active", "perhaps")]), "filters.is_active");
     assert_eq!(wrong(ExportKind::Incidents, &[("desks", "Equities")]), "filters.desks");
+    assert_eq!(wrong(ExportKind::AuditTrail, &[("limit", "-1")]), "filters.limit");
+    assert_eq!(wrong(ExportKind::Transactions, &[("limit", "10")]), "filters.limit");
     let twice = ["amount".to_owned(), "amount".to_owned()];
     assert!(columns(ExportKind::Transactions, &twice).is_err());
     assert!(columns(ExportKind::Transactions, &["search_text".to_owned()]).is_err());

@@ -13,6 +13,7 @@ pub(crate) fn manifest(export_id: &str, name: &str, digests: &crate::Digests, ro
         approval: Approval {
             approval_id: text("apr_1"),
             approved_by: vec![text("usr_agrees")],
+            broken_glass_by: None,
             digest: "0".repeat(64),
             policy_version: 3,
         },
@@ -28,7 +29,13 @@ pub(crate) fn manifest(export_id: &str, name: &str, digests: &crate::Digests, ro
         },
         format: text(MANIFEST_FORMAT),
         ledger: LedgerPart {
-            checkpoint: Some(Checkpoint { note: text("x\n42\nAAA\n\n— x AAAA\n"), root: "7".repeat(64), size: 42 }),
+            checkpoint: Some(Checkpoint {
+                inclusion: Some(vec!["2".repeat(64), "3".repeat(64)]),
+                leaf: Some("1".repeat(64)),
+                note: text("x\n42\nAAA\n\n— x AAAA\n"),
+                root: "7".repeat(64),
+                size: 42,
+            }),
             ledger_id: text("main"),
             origin: text("example.com/main"),
             range: PositionRange { first: 0, first_hash: "5".repeat(64), last: 41, last_hash: "6".repeat(64) },
@@ -92,6 +99,10 @@ fn what_is_not_a_manifest_of_this_format_is_refused() {
     ] {
         assert!(Manifest::parse(other.as_bytes()).is_err());
     }
+    // An earlier version said less.
+    let less = text.replacen("\"broken_glass_by\":null,", "", 1);
+    assert!(less.len() < text.len());
+    assert_eq!(Manifest::parse(less.as_bytes()).unwrap(), sample());
     // A later version may say more.
     let more = text.replacen('{', "{\"a_new_field\":1,", 1);
     assert_eq!(Manifest::parse(more.as_bytes()).unwrap(), sample());

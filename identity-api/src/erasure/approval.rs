@@ -1,19 +1,20 @@
 //! The approval of an erasure: which one it is, having it decided, and what lets the erasure be performed.
 //!
-//! An erasure has one request for approval at a time; where that ended without a decision there is a next one. Their ids
-//! follow from the erasure's, so that whoever asks finds the same one, and nothing is opened twice.
+//! An erasure has one request for approval at a time. Where nobody decided on that in time whoever asked for the erasure
+//! opens the next one; where it was withdrawn or cannot be used any more the erasure ends with it. Their ids follow from the
+//! erasure's, so that whoever asks finds the same one, and nothing is opened twice.
 
 use std::collections::BTreeMap;
 
-use daybook_approvals::{Approvals, Ballot, Gated, Grant};
+use daybook_approvals::{Approvals, Ballot, Gated, Grant, Needed};
 use daybook_domain::approval::{Action, Approval, ApprovalStatus, Decision, KnownAction, VoteRecord};
 use daybook_domain::erasure::{Erasure, ErasureCommand, ErasureError, ErasureStatus, Requested};
 use daybook_domain::names::{ApprovalId, Label, Word};
 use daybook_domain::text::{ActorId, Line, Reason};
 use daybook_http_kit::permission::ErasureRequest;
-use daybook_http_kit::{Access, Permission, Principal, Problem, Via, new_id};
+use daybook_http_kit::{Permission, Problem, new_id};
 use daybook_ledger::commands::{CommandContext, Outcome};
-use daybook_ledger::{Actor, CommandKey, Hash};
+use daybook_ledger::{CommandKey, Hash};
 
 use crate::people::carried::{execute, following};
 use crate::people::operations::Doing;
@@ -26,7 +27,7 @@ const REQUIRES_APPROVAL: &str = "Erasure requires approval";
 const MAX_REQUESTS: u32 = 100;
 /// The mark of whoever owns the organisation.
 const OWNER: &str = "owner";
-/// Who decides where the policy asks nobody.
+/// Who decides where no person did.
 const POLICY: &str = "policy";
 /// What a rejection is recorded with where the vote says nothing.
 const REJECTED: &str = "rejected";
@@ -63,9 +64,9 @@ impl Gate<'_> {
     }
 
     /// Exactly what is approved. Of an owner it is another action than of anybody else.
-    pub(super) fn action(&self, request: &Requested) -> Result<Action, Problem> {
+    pub(super) async fn action(&self, request: &Requested) -> Result<Action, Problem> {
         let subject = request.subject.as_str();
-        let state = self.doing.identity.directory.now();
+        let state = self.doing.identity.directory.up_to_date().await?;
         let is_owner = state.users.get(subject).is_some_and(|user| is_owner_account(user));
         let known = KnownAction::ErasurePerform;
         let label = is_owner.then(|| Label::parse("", OWNER)).transpose().map_err(invalid)?;
@@ -82,62 +83,57 @@ impl Gate<'_> {
         made().map_err(invalid)
     }
 
-    /// The request for approval that decides: the one that stands, else the next one, opened now.
+    /// The request for approval that decides: the one that stands, else the next one, which whoever asked for the erasure
+    /// opens now. Everybody else gets the one that expired.
     pub(super) async fn deciding(
         &self,
         request: &Requested,
         context: &CommandContext,
     ) -> Result<Outcome<Approval>, Problem> {
-        let action = self.action(request)?;
+        let action = self.action(request).await?;
         let id = request.erasure_id.as_str();
+        let mut expired = None;
         for number in 1..=MAX_REQUESTS {
             let opening = opening(id, number, &action, context)?;
             match self.approvals.find(&new_id("apr", &opening)).await {
-                Ok(found) if is_over(&found.aggregate) => {}
+                Ok(found) if found.aggregate.status() == Some(ApprovalStatus::Expired) => expired = Some(found),
                 Ok(found) => return Ok(found),
-                Err(problem) if problem.status() == 404 => return self.open(request, action, opening).await,
+                Err(problem) if problem.status() == 404 => {
+                    return match expired {
+                        Some(expired) if !self.is_requester(request) => Ok(expired),
+                        _ => self.open(request, action, opening).await,
+                    };
+                }
                 Err(problem) => return Err(problem),
             }
         }
         Err(Problem::refused("erasure.too_many_approvals", "too many requests for its approval came to nothing"))
     }
 
-    /// Opens one in the name of whoever asked for the erasure, also where somebody else comes upon it.
+    /// Whether the caller is the account that asked for the erasure.
+    pub(super) fn is_requester(&self, request: &Requested) -> bool {
+        self.doing.caller.actor.id == request.requested_by.as_str()
+    }
+
+    /// Opens one. Only whoever asked for the erasure does: what that takes is looked at then and when it is performed.
     async fn open(
         &self,
         request: &Requested,
         action: Action,
         opening: CommandContext,
     ) -> Result<Outcome<Approval>, Problem> {
-        let caller = self.doing.caller;
-        let is_own = caller.actor.id == request.requested_by.as_str();
+        if !self.is_requester(request) {
+            let detail = "its request for approval was never opened; whoever asked for the erasure opens it";
+            return Err(Problem::conflict("erasure.no_approval", detail));
+        }
         let gated = Gated {
             action,
-            // What others lack now is seen when the erasure is performed: whoever asked must still be somebody who may act.
-            required_permission: is_own.then_some(ErasureRequest::NAME),
+            required_permissions: vec![Needed::everywhere(ErasureRequest::NAME)],
             reason: Some(request.reason.clone()),
             execution_id: request.erasure_id.to_string(),
             detail: REQUIRES_APPROVAL,
         };
-        match is_own {
-            true => self.approvals.open(caller, gated, opening).await,
-            false => self.approvals.open(&self.requester(request), gated, opening).await,
-        }
-    }
-
-    /// Whoever asked, with nothing but the name: enough to be known as the one who does not decide.
-    fn requester(&self, request: &Requested) -> Principal {
-        let caller = self.doing.caller;
-        let id = request.requested_by.as_str();
-        let is_user = self.doing.identity.directory.now().users.contains_key(id);
-        Principal {
-            actor: if is_user { Actor::human(id) } else { Actor::system(id) },
-            organization: caller.organization.clone(),
-            roles: Vec::new().into(),
-            access: Access::default().into(),
-            via: Via::Session,
-            session_id: None,
-        }
+        self.approvals.open(self.doing.caller, gated, opening).await
     }
 
     /// The caller's vote.
@@ -164,7 +160,7 @@ impl Gate<'_> {
         context: CommandContext,
     ) -> Result<Outcome<Erasure>, Problem> {
         let id = request.erasure_id.as_str();
-        let action = self.action(request)?;
+        let action = self.action(request).await?;
         let approval_id = ApprovalId::parse("", approval.id.as_str()).map_err(invalid)?;
         let using = following(&context, Some(&approval.receipt));
         let grant = self.approvals.redeem(&approval_id, &action.digest(), id, &using).await?;
@@ -190,17 +186,19 @@ impl Gate<'_> {
         execute::<Erasure>(identity, &identity.erasures, id, command, context).await
     }
 
-    /// Records in the erasure that it was not agreed to.
+    /// Records in the erasure that it was not agreed to, or that its request for approval ended.
     pub(super) async fn rejected(
         &self,
         request: &Requested,
         approval: &Approval,
         context: CommandContext,
     ) -> Result<Outcome<Erasure>, Problem> {
-        let last = last_vote(approval, Decision::Reject);
+        let is_rejected = approval.status() == Some(ApprovalStatus::Rejected);
+        let last = last_vote(approval, Decision::Reject).filter(|_| is_rejected);
         let checked = || {
             let by = last.map_or_else(|| ActorId::parse("", POLICY), |vote| Ok(vote.actor.clone()))?;
-            let reason = last.and_then(|vote| vote.reason.clone()).map_or_else(|| Reason::parse("", REJECTED), Ok)?;
+            let why = ended_by(approval.status());
+            let reason = last.and_then(|vote| vote.reason.clone()).map_or_else(|| Reason::parse("", why), Ok)?;
             Ok(ErasureCommand::Reject { by, reason })
         };
         let identity = self.doing.identity;
@@ -209,9 +207,19 @@ impl Gate<'_> {
     }
 }
 
-/// Whether it ended without a decision: by its own time, by whoever asked, or because it could not be used any more.
-fn is_over(approval: &Approval) -> bool {
-    matches!(approval.status(), Some(ApprovalStatus::Expired | ApprovalStatus::Withdrawn | ApprovalStatus::Voided))
+/// Whether an erasure ends with its request for approval: rejected, or withdrawn by whoever asked, or not to be used any more.
+pub(super) fn ends(approval: &Approval) -> bool {
+    matches!(approval.status(), Some(ApprovalStatus::Rejected | ApprovalStatus::Withdrawn | ApprovalStatus::Voided))
+}
+
+/// What a rejection is recorded with where no vote says why.
+fn ended_by(status: Option<ApprovalStatus>) -> &'static str {
+    match status {
+        Some(ApprovalStatus::Withdrawn) => "the request for its approval was withdrawn",
+        Some(ApprovalStatus::Voided) => "the request for its approval was voided",
+        Some(ApprovalStatus::Expired) => "nobody decided on the request for its approval in time",
+        _ => REJECTED,
+    }
 }
 
 fn last_vote(approval: &Approval, decision: Decision) -> Option<&VoteRecord> {

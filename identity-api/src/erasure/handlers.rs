@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::COLLECTION;
-use super::approval::{Authority, Gate};
+use super::approval::{Authority, Gate, ends};
 use super::perform::perform;
 use super::view::ErasureView;
 use crate::people::carried::{self, Answer, Done, done, execute, following, short_id};
@@ -206,7 +206,8 @@ fn open_erasure(state: &DirectoryState, subject: &str, but: &str) -> Option<Stri
     state.erasures.values().find(|erasure| is_open(erasure)).map(|erasure| erasure.erasure_id.clone())
 }
 
-/// Takes in that somebody rejected it where requests for approval are decided; answers whether that was so.
+/// Takes in that somebody rejected it where requests for approval are decided, that its request ended otherwise or, of
+/// somebody else's, that nobody decided on it in time; answers whether that was so.
 async fn end_if_rejected(gate: &Gate<'_>, id: &str, context: &CommandContext) -> Result<bool, Problem> {
     let erasure = gate.erasure(id).await?;
     let (Some(request), Some(ErasureStatus::Requested)) = (erasure.aggregate.request(), erasure.aggregate.status())
@@ -214,7 +215,7 @@ async fn end_if_rejected(gate: &Gate<'_>, id: &str, context: &CommandContext) ->
         return Ok(false);
     };
     let approval = gate.deciding(request, &following(context, None)).await?;
-    if approval.aggregate.status() != Some(ApprovalStatus::Rejected) {
+    if !ends(&approval.aggregate) && approval.aggregate.status() != Some(ApprovalStatus::Expired) {
         return Ok(false);
     }
     gate.rejected(request, &approval.aggregate, following(context, Some(&approval.receipt))).await?;
@@ -262,7 +263,8 @@ pub(crate) async fn approve(
             let approval = gate.vote(approval, Decision::Approve, reason, &context).await?;
             match approval.aggregate.status() {
                 Some(ApprovalStatus::Pending) => return waiting(&identity, &id, &approval),
-                Some(ApprovalStatus::Rejected) => {
+                Some(ApprovalStatus::Expired) => return Err(expired()),
+                _ if ends(&approval.aggregate) => {
                     gate.rejected(wanted, &approval.aggregate, following(&context, None)).await?;
                     return Err(refused(&ErasureError::AlreadyDecided { status: ErasureStatus::Rejected }));
                 }
@@ -352,10 +354,11 @@ pub(crate) async fn reject(
         }
         let approval = gate.vote(approval, Decision::Reject, Some(reason), &context).await?;
         return match approval.aggregate.status() {
-            Some(ApprovalStatus::Rejected) => {
+            _ if ends(&approval.aggregate) => {
                 answer(&identity, done(gate.rejected(wanted, &approval.aggregate, context).await?))
             }
             Some(ApprovalStatus::Pending) => waiting(&identity, &id, &approval),
+            Some(ApprovalStatus::Expired) => Err(expired()),
             _ => Err(refused(&ErasureError::AlreadyDecided { status: ErasureStatus::Approved })),
         };
     }
@@ -397,7 +400,8 @@ pub(crate) async fn perform_again(
                 Some(ApprovalStatus::Approved | ApprovalStatus::Consumed) => {
                     gate.approved(wanted, &approval, context.clone()).await?
                 }
-                Some(ApprovalStatus::Rejected) => gate.rejected(wanted, &approval.aggregate, context.clone()).await?,
+                Some(ApprovalStatus::Expired) => return Err(expired()),
+                _ if ends(&approval.aggregate) => gate.rejected(wanted, &approval.aggregate, context.clone()).await?,
                 _ => erasure,
             }
         }
@@ -416,6 +420,12 @@ fn must_be_another(doing: &Doing<'_>, id: &str) -> Result<(), Problem> {
         return Err(refused(&ErasureError::SelfApproval));
     }
     Ok(())
+}
+
+/// Nobody votes on what nobody decided in time.
+fn expired() -> Problem {
+    let detail = "nobody decided on its approval in time; whoever asked for the erasure asks anew by performing it";
+    Problem::conflict("erasure.approval_expired", detail)
 }
 
 /// Owners are erased with an owner's consent.

@@ -32,7 +32,8 @@ pub(crate) struct SamePersonBody {
 /// Declare an account the same person's as another
 ///
 /// From then on both count as one person wherever approvals compare persons: neither decides what the other asked for, and
-/// they have one vote. That stays so. An owner's account by an owner.
+/// they have one vote. That stays so. An owner's account by an owner; nobody declares it of an account of his own (403
+/// `user.same_person_own`).
 #[utoipa::path(
     post, path = "/v1/people/{id}/same-person", tag = "people", operation_id = "declare_same_person",
     params(("id" = String, Path, description = "The account's id."), CommandHeaders), request_body = SamePersonBody,
@@ -58,6 +59,12 @@ pub(crate) async fn declare(
     let Some(other) = state.users.get(person.as_str()) else {
         return Err(Problem::refused("user.not_found", "there is no such person").at("/person", "is no account here"));
     };
+    // Whoever could say so of himself could have others' doings count as his, and his as theirs.
+    let caller_is = |id: &str| state.is_same_person(caller.actor.id.as_str(), id);
+    if caller_is(&account.user_id) || caller_is(&other.user_id) {
+        let detail = "whose account yours is as well is for somebody else to declare";
+        return Err(Problem::new(403, "user.same_person_own", detail));
+    }
     if is_owner_account(account) || is_owner_account(other) {
         require_owner(&caller)?;
     }

@@ -233,7 +233,7 @@ async fn nobody_asks_with_a_key_and_decides_as_himself() {
 #[actix_web::test]
 async fn nobody_decides_with_a_second_account_of_the_same_person() {
     let world = world().await;
-    world.owner("main", "olga@example.com").await;
+    let olga = world.owner("main", "olga@example.com").await;
     let ann = world.member("main", "ann@example.com", "analyst").await;
     let cleo = world.member("main", "cleo@example.com", "compliance").await;
     let second = world.member("main", "cleo.second@example.com", "admin").await;
@@ -248,6 +248,10 @@ async fn nobody_decides_with_a_second_account_of_the_same_person() {
     world.post(&declare, &owner, nobody).await.problem(422, "user.not_found");
     let itself = json!({"person": second, "reason": "Two contracts"});
     world.post(&declare, &owner, itself).await.problem(422, "user.same_person_as_itself");
+    // Nobody says of himself whose account his is as well.
+    let own = json!({"person": second, "reason": "Two contracts"});
+    let of_the_owner = format!("/v1/people/{olga}/same-person");
+    world.post(&of_the_owner, &owner, own).await.problem(403, "user.same_person_own");
     assert_eq!(world.post(&declare, &owner, body).await.ok(200)["id"], json!(second));
     assert_eq!(world.events("main", "user.same_person_declared").await.len(), 1);
     let approve = format!("/erasures/{id}/approve");
@@ -352,8 +356,12 @@ async fn erasure_from_before_there_were_approvals_is_decided_all_the_same() {
     let outcome = organization.erasures.execute("era_before", command, context).await.unwrap();
     organization.settle(&outcome).await.unwrap();
     world.post("/erasures/era_before/approve", &owner, json!({})).await.problem(422, "erasure.self_approval");
+    // The request for its approval is opened by whoever asked, by trying to have it performed.
+    world.post("/erasures/era_before/approve", &officer, json!({})).await.problem(409, "erasure.no_approval");
+    world.post("/erasures/era_before/perform", &owner, json!({})).await.problem(422, "erasure.not_approved");
     world.post("/erasures/era_before/approve", &officer, json!({})).await.ok(200);
     let opened = world.events("main", "approval.requested").await;
+    assert_eq!(opened[0]["requester"]["required_permissions"], json!([{"name": "erasure:request"}]));
     assert_eq!(opened[0]["requester"]["actor"], json!(olga), "in the name of whoever asked");
 }
 
@@ -411,4 +419,38 @@ async fn opening_removes_whom_an_older_vault_brought_back() {
     assert_eq!(reconcile().await.unwrap(), 1);
     assert_gone(&world, &ann).await;
     assert_eq!(reconcile().await.unwrap(), 0);
+}
+
+#[actix_web::test]
+async fn erasure_whose_request_for_approval_was_withdrawn_ends_with_it() {
+    use daybook_ledger::{Actor, commands::CommandContext};
+    let world = world().await;
+    let olga = world.owner("main", "olga@example.com").await;
+    let ann = world.member("main", "ann@example.com", "analyst").await;
+    world.member("main", "cleo@example.com", "compliance").await;
+    let (owner, officer) =
+        (world.token("main", "olga@example.com").await, world.token("main", "cleo@example.com").await);
+    let body = json!({"subject": ann, "reason": "Asked for it"});
+    let asked = world.post("/v1/erasures", &owner, body.clone()).await.ok(201);
+    let asker = daybook_http_kit::Principal {
+        actor: Actor::human(olga.as_str()),
+        organization: "main".parse().unwrap(),
+        roles: vec!["owner".to_owned()].into(),
+        access: daybook_http_kit::Access::default().into(),
+        via: daybook_http_kit::Via::Session,
+        session_id: None,
+    };
+    let approvals = world.approvals.get(&"main".parse().unwrap()).unwrap();
+    let context = CommandContext::new(Actor::human(olga.as_str()));
+    approvals.withdraw(&asker, asked["approval_request_id"].as_str().unwrap(), None, context).await.unwrap();
+    let id = asked["id"].as_str().unwrap();
+    // Nobody else has it opened again in the name of whoever gave it up.
+    let approve = format!("/erasures/{id}/approve");
+    world.post(&approve, &officer, json!({})).await.problem(422, "erasure.already_decided");
+    assert_eq!(world.events("main", "approval.requested").await.len(), 1);
+    let rejected = world.events("main", "erasure.rejected").await;
+    assert_eq!(rejected[0]["reason"], json!("the request for its approval was withdrawn"));
+    // Another one can be asked for.
+    world.post("/v1/erasures", &owner, body).await.ok(201);
+    assert_eq!(world.events("main", "approval.requested").await.len(), 2);
 }

@@ -252,7 +252,7 @@ impl DirectoryState {
     }
 
     /// The role and all that it inherits. Empty where it grants nothing.
-    fn lineage(&self, role: &str) -> Vec<String> {
+    pub(super) fn lineage(&self, role: &str) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         let mut layer = vec![role.to_owned()];
         for _ in 0..=MAX_INHERITANCE_DEPTH {
@@ -276,7 +276,7 @@ impl DirectoryState {
         found
     }
 
-    fn collect(&self, role: &str, names: &mut BTreeSet<String>) {
+    pub(super) fn collect(&self, role: &str, names: &mut BTreeSet<String>) {
         for name in self.lineage(role) {
             match built_in(&name) {
                 Some(row) => names.extend(row.permissions.names().map(str::to_owned)),
@@ -290,7 +290,7 @@ impl DirectoryState {
 }
 
 /// The grants that hold at `now`. An auditor's without an end is against the rules and does not count.
-fn current(user: &UserRecord, now: i64) -> impl Iterator<Item = &Grant> {
+pub(super) fn current(user: &UserRecord, now: i64) -> impl Iterator<Item = &Grant> {
     let is_bounded = |grant: &Grant| grant.role != "auditor" || grant.expires_at.is_some();
     user.grants.iter().filter(move |grant| grant.is_current(now) && is_bounded(grant))
 }

@@ -36,6 +36,8 @@ pub struct DelegationRecord {
     pub starts_at: i64,
     /// From when no longer, as it was given.
     pub ends_at: i64,
+    /// When whoever stands in agreed to. Before that it has no effect.
+    pub accepted_at: Option<i64>,
     /// When it was ended before its time.
     pub ended_at: Option<i64>,
     /// For which actions; for all where there are none.
@@ -54,14 +56,20 @@ impl DelegationRecord {
         self.ended_at.map_or(self.ends_at, |ended_at| ended_at.min(self.ends_at))
     }
 
+    /// From when it holds: not before it was accepted. `None` where it was not.
+    pub fn in_force_from(&self) -> Option<i64> {
+        self.accepted_at.map(|accepted_at| accepted_at.max(self.starts_at))
+    }
+
     /// Whether it holds at `now`.
     pub fn is_in_force(&self, now: i64) -> bool {
-        (self.starts_at..self.over_at()).contains(&now)
+        self.in_force_from().is_some_and(|from| (from..self.over_at()).contains(&now))
     }
 
     /// Whether it held at any moment from `since` up to `now`, both included.
     pub fn held_since(&self, since: i64, now: i64) -> bool {
-        self.starts_at <= now && self.over_at() > since && self.starts_at < self.over_at()
+        let over_at = self.over_at();
+        self.in_force_from().is_some_and(|from| from <= now && over_at > since && from < over_at)
     }
 
     /// Whether it is about actions of this type.

@@ -3,17 +3,22 @@
 use std::sync::Arc;
 
 use daybook_domain::Money;
-use daybook_domain::approval::ActionType;
+use daybook_domain::approval::{ActionType, ApprovalError};
 use daybook_domain::approval_policy::{PolicyInForce, Rule, built_in, in_force};
 use daybook_domain::names::Label;
 
 use super::approval_records::{ApprovalRecord, DelegationRecord, ExportToCollect};
-use super::records::UserStatus;
 use super::state::DirectoryState;
 
 impl DirectoryState {
     /// The policy that holds for an action of this type, amount and label: the organisation's own, else what is built in.
-    pub fn policy_in_force(&self, action: &ActionType, amount: Option<Money>, label: Option<&Label>) -> PolicyInForce {
+    /// Refused where that depends on the amount and none is given in a currency that the policy names.
+    pub fn policy_in_force(
+        &self,
+        action: &ActionType,
+        amount: Option<Money>,
+        label: Option<&Label>,
+    ) -> Result<PolicyInForce, ApprovalError> {
         let (version, rules) = self.rules_of(action);
         in_force(version, &rules, amount, label)
     }
@@ -26,13 +31,13 @@ impl DirectoryState {
         (version, own.unwrap_or_else(|| built_in(action)))
     }
 
-    /// The delegations in force at `now` by which `person` stands in for others in actions of this type.
-    pub fn delegations_to(&self, person: &str, action: &ActionType, now: i64) -> Vec<Arc<DelegationRecord>> {
+    /// The delegations in force at `now` by which an account stands in for others in actions of this type.
+    pub fn delegations_to(&self, account: &str, action: &ActionType, now: i64) -> Vec<Arc<DelegationRecord>> {
         let mine = |delegation: &&Arc<DelegationRecord>| {
             delegation.is_in_force(now)
                 && delegation.covers(action)
-                && self.is_same_person(&delegation.to, person)
-                && !self.is_same_person(&delegation.from, person)
+                && delegation.to == account
+                && !self.is_same_person(&delegation.from, account)
         };
         self.delegations.values().filter(mine).cloned().collect()
     }
@@ -49,25 +54,13 @@ impl DirectoryState {
         persons
     }
 
-    /// Roles that a person's account has everywhere in the organisation at `now`, and the departments in which it has any;
-    /// `None` where the account is unknown or not active. Roles count as they were given, not as others inherit them.
-    pub fn standing_of(&self, user_id: &str, now: i64) -> Option<(Arc<[String]>, Vec<String>)> {
-        let held = self.access_of(user_id, now).filter(|held| held.status == UserStatus::Active)?;
-        let departments = held.access.departments.iter().map(|department| department.id.clone()).collect();
-        Some((held.roles, departments))
-    }
-
-    /// The roles that an active person has everywhere in the organisation at `now`.
-    pub fn roles_of(&self, user_id: &str, now: i64) -> Arc<[String]> {
-        self.standing_of(user_id, now).map_or_else(|| Arc::from([]), |(roles, _)| roles)
-    }
-
-    /// The open requests of a person for exactly what `digest` (64 hexadecimal digits) says, the oldest first.
-    pub fn open_approvals_of(&self, person: &str, digest: &str) -> Vec<Arc<ApprovalRecord>> {
+    /// The open requests of an account for exactly what `digest` (64 hexadecimal digits) says, the oldest first. Those of
+    /// the person's other accounts are not among them.
+    pub fn open_approvals_of(&self, account: &str, digest: &str) -> Vec<Arc<ApprovalRecord>> {
         let asked = |record: &&Arc<ApprovalRecord>| {
             let approval = &record.approval;
-            approval.digest().is_some_and(|known| known.to_string() == digest)
-                && approval.requester().is_some_and(|requester| self.is_same_person(requester.person.as_str(), person))
+            approval.digest().is_some_and(|known| known.as_str() == digest)
+                && approval.requester().is_some_and(|requester| requester.actor.as_str() == account)
         };
         let mut found: Vec<Arc<ApprovalRecord>> = self.approvals.values().filter(asked).cloned().collect();
         found.sort_by_key(|record| (record.place.created_at, record.place.position));
@@ -83,16 +76,17 @@ impl DirectoryState {
         self.approvals.values().filter(is_theirs).count()
     }
 
-    /// The exports that a person asked for and may come back for, the newest first.
-    pub fn exports_to_collect_of(&self, person: &str) -> Vec<Arc<ExportToCollect>> {
-        let mine = |export: &&Arc<ExportToCollect>| self.is_same_person(export.request.person.as_str(), person);
+    /// The exports that an account asked for and may come back for, the newest first. Those of the person's other accounts
+    /// are not among them.
+    pub fn exports_to_collect_of(&self, account: &str) -> Vec<Arc<ExportToCollect>> {
+        let mine = |export: &&Arc<ExportToCollect>| export.request.requested_by.as_str() == account;
         let mut found: Vec<Arc<ExportToCollect>> = self.exports_to_collect.values().filter(mine).cloned().collect();
         found.sort_by_key(|export| std::cmp::Reverse((export.place.created_at, export.place.position)));
         found
     }
 
-    /// The newest export that `person` asked for with this digest (64 hexadecimal digits) and may come back for.
-    pub fn export_to_collect(&self, person: &str, digest: &str) -> Option<Arc<ExportToCollect>> {
-        self.exports_to_collect_of(person).into_iter().find(|export| export.request.digest.as_str() == digest)
+    /// The newest export that `account` asked for with this digest (64 hexadecimal digits) and may come back for.
+    pub fn export_to_collect(&self, account: &str, digest: &str) -> Option<Arc<ExportToCollect>> {
+        self.exports_to_collect_of(account).into_iter().find(|export| export.request.digest.as_str() == digest)
     }
 }

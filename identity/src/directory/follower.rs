@@ -93,7 +93,7 @@ impl Directory {
             position: state.position,
             error: trouble.error.clone(),
             failures: trouble.failures,
-            not_understood: state.not_understood.clone(),
+            not_understood: state.not_understood.clone().or_else(|| state.approvals_not_understood.clone()),
         }
     }
 

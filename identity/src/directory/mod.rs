@@ -13,6 +13,7 @@ mod fold;
 mod follower;
 mod persons;
 mod records;
+mod seats;
 mod settling;
 mod snapshot;
 mod state;
@@ -31,10 +32,11 @@ pub use self::approval_records::{ApprovalRecord, DelegationRecord, ExportToColle
 pub use self::follower::{DirectoryStatus, SnapshotPolicy};
 pub use self::persons::OPERATOR;
 pub use self::records::{
-    ApiKeyRecord, DepartmentRecord, ErasureRecord, ErasureStatus, Grant, HoldCover, HoldRecord, Invitation,
+    ApiKeyRecord, DepartmentRecord, ErasureRecord, ErasureStatus, Grant, HoldCover, HoldRecord, Invitation, InvitedBy,
     OrganizationRecord, OrganizationSettings, PermissionRecord, Place, Records, RoleRecord, SecondFactorRecord,
     UserRecord, UserStatus,
 };
+pub use self::seats::Seats;
 pub use self::settling::SETTLE_TIMEOUT;
 pub use self::snapshot::SNAPSHOT_VERSION;
 pub use self::state::{DirectoryState, ENDED_SESSION_MEMORY_MICROS, NotUnderstood};
@@ -113,6 +115,12 @@ impl Directory {
         &self.0.vault
     }
 
+    /// Says who of the organisation's people holds the operator's token: from now on that is one person with `operator`.
+    /// Said once, before anybody is answered; what is said later has no effect.
+    pub fn answer_for_operator(&self, person: &str) {
+        self.now().set_operator_person(person);
+    }
+
     /// The state as it is now.
     pub fn now(&self) -> Arc<DirectoryState> {
         self.0.state.load_full()
@@ -166,6 +174,18 @@ impl Directory {
         }
         if changed {
             state.forget_ended_sessions((self.0.clock)());
+            if let (Some(trouble), None) = (&state.approvals_not_understood, &before.approvals_not_understood) {
+                tracing::error!(
+                    ledger = %self.ledger_id(),
+                    position = trouble.position,
+                    stream_type = trouble.stream_type,
+                    event_type = trouble.event_type,
+                    schema_version = trouble.schema_version,
+                    why = trouble.why,
+                    "an entry about approvals is not understood: nothing is approved in this organisation until a program \
+                     runs here that understands it"
+                );
+            }
             if let (Some(trouble), None) = (&state.not_understood, &before.not_understood) {
                 tracing::error!(
                     ledger = %self.ledger_id(),

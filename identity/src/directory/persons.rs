@@ -9,14 +9,24 @@ use super::state::DirectoryState;
 pub const OPERATOR: &str = "operator";
 
 impl DirectoryState {
-    /// The person behind an actor: whoever answers for an API key (`operator` where that is the operator), and the one
-    /// person of all accounts that were declared to be the same person's. Whoever is not known is himself.
+    /// The person behind an actor: whoever answers for an API key (`operator` where that is the operator), whoever is said
+    /// to hold the operator's token, and the one person of all accounts that were declared to be the same person's. Whoever
+    /// is not known is himself.
     pub fn person_of<'a>(&'a self, actor: &'a str) -> &'a str {
         let account = match self.api_keys.get(actor) {
             Some(key) => key.accountable.as_deref().unwrap_or(OPERATOR),
             None => actor,
         };
-        self.first_of(account)
+        match self.operator_person.get() {
+            Some(person) if account == OPERATOR => self.first_of(person),
+            _ => self.first_of(account),
+        }
+    }
+
+    pub(super) fn set_operator_person(&self, person: &str) {
+        if self.operator_person.set(person.into()).is_err() && self.person_of(OPERATOR) != self.first_of(person) {
+            tracing::error!(person, "somebody else was said to hold the operator's token before: that stands");
+        }
     }
 
     /// Whether two actors are one person.
@@ -36,8 +46,12 @@ impl DirectoryState {
         let first = self.person_of(person);
         let declared = self.same_persons.keys().map(|id| &**id).filter(|id| self.first_of(id) == first);
         let mut ids: Vec<&str> = std::iter::once(first).chain(declared).collect();
-        if !ids.contains(&person) {
-            ids.push(person);
+        // What was asked for under this id was theirs as well.
+        let is_operator = self.operator_person.get().is_some_and(|id| self.first_of(id) == first);
+        for id in is_operator.then_some(OPERATOR).into_iter().chain([person]) {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
         }
         ids
     }

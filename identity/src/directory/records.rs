@@ -85,6 +85,8 @@ pub struct UserRecord {
     pub origin: Option<String>,
     /// What the invitation promises, until it is taken up.
     pub invitation: Option<Invitation>,
+    /// Who invited them last, and when; kept after the invitation was taken up.
+    pub invited: Option<InvitedBy>,
     /// The roles they were given, expired ones included until they are revoked.
     pub grants: Vec<Grant>,
     /// Second factors in use.
@@ -99,6 +101,15 @@ pub struct UserRecord {
     pub access_position: u64,
     /// Where the record stands in the ledger.
     pub place: Place,
+}
+
+/// Who brought somebody in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvitedBy {
+    /// The account.
+    pub by: String,
+    /// When.
+    pub at: i64,
 }
 
 /// What an invitation promises.

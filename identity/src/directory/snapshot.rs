@@ -12,7 +12,7 @@ use super::state::DirectoryState;
 use crate::vault::{Vault, VaultError};
 
 /// Version of the fold and of the records. Raised whenever the same entries would come to another state.
-pub const SNAPSHOT_VERSION: u32 = 3;
+pub const SNAPSHOT_VERSION: u32 = 4;
 
 #[derive(Serialize)]
 struct Written<'a> {
@@ -66,7 +66,7 @@ pub(super) async fn save(
     state: &DirectoryState,
     now: i64,
 ) -> Result<bool, DirectoryError> {
-    if state.not_understood.is_some() {
+    if state.not_understood.is_some() || state.approvals_not_understood.is_some() {
         return Ok(false);
     }
     let Some(last_hash) = last_hash(reader, state.position).await? else { return Ok(false) };

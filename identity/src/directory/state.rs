@@ -1,7 +1,7 @@
 //! The directory's state: what an organisation's identity streams come to, entry after entry.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use daybook_ledger::Entry;
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,8 @@ use super::records::{
 /// How long a session that ended is remembered: an access token's life, and as much as clocks may disagree.
 pub const ENDED_SESSION_MEMORY_MICROS: i64 = (15 + 5) * 60 * 1_000_000;
 
-/// An entry of an identity stream that this program does not understand. While a state has one, nobody but the operator
-/// is let in: the entry may have taken rights away.
+/// An entry of a stream of the directory's that this program does not understand. While a state has one about people,
+/// nobody but the operator is let in: the entry may have taken rights away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotUnderstood {
     /// Where it stands.
@@ -61,8 +61,11 @@ pub struct DirectoryState {
     pub approvals: Records<ApprovalRecord>,
     /// Exports that are handed out when the same request is made again, by id.
     pub exports_to_collect: Records<ExportToCollect>,
-    /// The first entry that was not understood.
+    /// The first entry about people and what they may do that was not understood.
     pub not_understood: Option<NotUnderstood>,
+    /// The first entry about approvals, their policies, delegations or exports that was not understood: nothing is approved
+    /// while there is one, and people are let in as ever.
+    pub approvals_not_understood: Option<NotUnderstood>,
     /// From an account to the one that stands for both, where they were declared to be the same person's.
     pub(super) same_persons: Records<str>,
     /// When sessions ended that tokens may still name.
@@ -71,6 +74,9 @@ pub struct DirectoryState {
     pub(super) structure_position: u64,
     /// Position of the last entry that changed anything here.
     pub(super) changed_position: u64,
+    /// Who answers for the operator's token. Shared by the states that follow one another; a setting, not a fact.
+    #[serde(skip)]
+    pub(super) operator_person: Arc<OnceLock<Box<str>>>,
     #[serde(skip)]
     pub(super) cache: Arc<AccessCache>,
 }

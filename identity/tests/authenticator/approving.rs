@@ -40,8 +40,8 @@ async fn policy_in_force_is_the_newest_or_what_is_built_in() {
     world.happens("export.transactions", "approval_policy.defined", defined).await;
     let directory = world.directory().await;
     assert_eq!(rules(&directory), (1, own));
-    assert_eq!(directory.now().policy_in_force(&kind, None, None).terms.grant_seconds, 60);
-    assert_eq!(directory.now().policy_in_force(&other, None, None).version, 0);
+    assert_eq!(directory.now().policy_in_force(&kind, None, None).unwrap().terms.grant_seconds, 60);
+    assert_eq!(directory.now().policy_in_force(&other, None, None).unwrap().version, 0);
     let retired = json!({ "version": 2, "by": "usr_1", "reason": "Too strict", "approval_id": "apr_2" });
     world.happens("export.transactions", "approval_policy.retired", retired).await;
     let directory = world.directory().await;
@@ -89,6 +89,11 @@ async fn delegation_holds_for_its_time_its_actions_and_until_it_is_ended() {
     };
     world.happens("dlg_1", "delegation.given", given("dlg_1", "usr_1", json!([]))).await;
     world.happens("dlg_2", "delegation.given", given("dlg_2", "usr_3", json!(["export.users"]))).await;
+    assert!(world.directory().await.now().delegators_since("usr_2", start, start + MINUTE).is_empty());
+    for id in ["dlg_1", "dlg_2"] {
+        let accepted = json!({ "by": "usr_2", "at": text(world.now()) });
+        world.happens(id, "delegation.accepted", accepted).await;
+    }
     let ended = json!({ "by": "usr_1", "at": text(start + 2 * MINUTE) });
     world.happens("dlg_1", "delegation.ended", ended).await;
     let state = world.directory().await.now();
@@ -172,4 +177,56 @@ async fn export_waits_to_be_collected_until_it_is_or_never_will_be() {
     world.happens("exp_3", "export.generation_failed", failed(true)).await;
     world.happens("exp_4", "export.collected", json!({ "by": "usr_1", "at": text(world.now()) })).await;
     assert_eq!(ids(&world.directory().await), ["exp_1"]);
+}
+
+#[tokio::test]
+async fn seats_come_from_grants_that_grant_something() {
+    let world = World::new().await;
+    world.person("usr_1", &["analyst"]).await;
+    world.department("dep_1", None).await;
+    world.role("empty", &[], &[]).await;
+    world.role("reads", &[], &["transaction:read"]).await;
+    let departments = async || {
+        let state = world.directory().await.now();
+        state.seats_of("usr_1", world.now(), |_| true).unwrap().departments
+    };
+    let grant = |role: &str| json!({ "role": role, "department_id": "dep_1" });
+    world.happens("usr_1", "user.role_granted", grant("empty")).await;
+    assert!(departments().await.is_empty());
+    world.happens("usr_1", "user.role_granted", grant("reads")).await;
+    assert_eq!(departments().await, ["dep_1"]);
+    world.happens("reads", "role.retired", json!({})).await;
+    assert!(departments().await.is_empty());
+    let state = world.directory().await.now();
+    assert_eq!(state.seats_of("usr_1", world.now(), |_| true).unwrap().roles, ["analyst"]);
+    assert!(state.seats_of("usr_1", world.now(), |_| false).unwrap().roles.is_empty());
+}
+
+#[tokio::test]
+async fn whoever_answers_for_the_operator_is_one_person_with_it() {
+    let world = World::new().await;
+    world.person("usr_1", &["owner"]).await;
+    let directory = world.directory().await;
+    assert_eq!(directory.now().person_of("operator"), "operator");
+    directory.answer_for_operator("usr_1");
+    world
+        .happens(
+            "key_000000000002",
+            "api_key.created",
+            json!({ "name": "ci", "scopes": ["read"], "created_by": "operator" }),
+        )
+        .await;
+    let state = directory.up_to_date().await.unwrap();
+    assert_eq!((state.person_of("operator"), state.person_of("key_000000000002")), ("usr_1", "usr_1"));
+    assert_eq!(state.ids_of("usr_1"), ["usr_1", "operator"]);
+}
+
+#[tokio::test]
+async fn unreadable_entry_about_approvals_keeps_nobody_out() {
+    let world = World::new().await;
+    world.person("usr_1", &["analyst"]).await;
+    world.happens("apr_1", "approval.invented_later", json!({})).await;
+    let state = world.directory().await.now();
+    assert!(state.approvals_not_understood.is_some() && state.not_understood.is_none());
+    assert!(state.access_of("usr_1", world.now()).is_some());
 }

@@ -45,6 +45,7 @@ pub(super) fn approval(id: &str, event: &ApprovalEvent) -> String {
         }
         ApprovalEvent::Withdrawn(event) => format!("Approval {id} withdrawn by {}", event.by),
         ApprovalEvent::Expired(event) => match event.what {
+            Expiry::Draft => format!("Approval {id} expired: the draft was not submitted in time"),
             Expiry::Decision => format!("Approval {id} expired: nobody decided in time"),
             Expiry::Grant => format!("Approval {id} expired: what was approved was not done in time"),
         },
@@ -94,6 +95,7 @@ pub(super) fn delegation(id: &str, event: &DelegationEvent) -> String {
                 event.to, event.from, event.starts_at, event.ends_at
             )
         }
+        DelegationEvent::Accepted(event) => format!("Delegation {id} accepted by {}", event.by),
         DelegationEvent::Ended(event) => format!("Delegation {id} ended by {}", event.by),
     }
 }

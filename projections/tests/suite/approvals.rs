@@ -58,7 +58,7 @@ fn action(known: KnownAction, resource_id: &str) -> Action {
 }
 
 fn policy(known: KnownAction) -> PolicyInForce {
-    in_force(0, &built_in(&known.into()), None, None)
+    in_force(0, &built_in(&known.into()), None, None).unwrap()
 }
 
 fn voter(id: &str) -> Voter {
@@ -110,7 +110,7 @@ impl<'w> Requests<'w> {
         let command = ApprovalCommand::Request {
             approval_id: ApprovalId::parse("", id).unwrap(),
             action: Box::new(action(known, &format!("of-{id}"))),
-            requester: Requester { actor: actor(by), person: actor(&format!("{by}_p")), required_permission: None },
+            requester: Requester { actor: actor(by), person: actor(&format!("{by}_p")), required_permissions: Vec::new() },
             reason: reason("For the audit"),
             policy: policy(known),
             submit: true,
@@ -225,7 +225,7 @@ async fn broken_glass_is_no_decision_and_its_review_can_be_overdue(world: World)
     let requests = Requests::of(&world);
     requests.open("apr_1", KnownAction::AgentRemediation, "usr_1", 0).await;
     let why = Reason::parse("", "The market is open").unwrap();
-    let glass = ApprovalCommand::BreakGlass { voter: voter("usr_2"), reason: why, at: at(1) };
+    let glass = ApprovalCommand::BreakGlass { voter: voter("usr_2"), has_open_review: false, reason: why, at: at(1) };
     requests.execute("apr_1", "usr_2", glass).await;
     let row = approvals::get(&world.db, "main", "apr_1").await.unwrap().unwrap();
     assert_eq!((row.status.as_str(), row.decision.as_deref()), ("approved", Some("broken_glass")));
@@ -360,6 +360,13 @@ async fn delegations_are_active_until_they_are_ended(world: World) {
         };
         let context = CommandContext::new(Actor::human(from));
         commands.execute(id, DelegationCommand::Give(Box::new(given)), context).await.unwrap();
+        world.projections().catch_up().await.unwrap();
+        // Nobody stands in before having agreed to.
+        let filter = DelegationFilter { active: Some(true), now: at(2).micros(), ..DelegationFilter::default() };
+        let active = delegations::list(&world.db, "main", &filter, &PageRequest::default()).await.unwrap();
+        assert!(active.items.iter().all(|row| row.delegation_id != id));
+        let accept = DelegationCommand::Accept { by: actor(to), at: at(0) };
+        commands.execute(id, accept, CommandContext::new(Actor::human(to))).await.unwrap();
         world.projections().catch_up().await.unwrap();
     }
     let end = DelegationCommand::End { by: actor("usr_9"), at: at(5) };

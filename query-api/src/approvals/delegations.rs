@@ -45,6 +45,8 @@ pub struct DelegationRecord {
     /// When it was given.
     #[schema(example = "2026-11-21T10:00:00.000000Z")]
     given_at: String,
+    /// When whoever stands in agreed to. Before that it has no effect.
+    accepted_at: Option<String>,
     /// When it was ended before its time.
     ended_at: Option<String>,
     /// By whom.
@@ -73,6 +75,7 @@ impl DelegationRecord {
             reason: row.reason,
             given_by: row.given_by,
             given_at: rfc3339(row.given_at),
+            accepted_at: row.accepted_at.map(rfc3339),
             ended_at: row.ended_at.map(rfc3339),
             ended_by: row.ended_by,
             version: row.version,

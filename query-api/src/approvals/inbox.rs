@@ -5,7 +5,7 @@ use actix_web::HttpResponse;
 use daybook_approvals::InboxItem;
 use daybook_approvals::view::ApprovalView;
 use daybook_http_kit::permission::ApprovalRead;
-use daybook_http_kit::{Allowed, AtLeast, Problem, Query, Scoped};
+use daybook_http_kit::{AllowedWithin, AtLeast, Problem, Query, Scope, Scoped};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -106,12 +106,13 @@ impl InboxView {
 /// Read what the caller can decide
 ///
 /// The requests that the caller can vote on now, and the emergencies that it can review, the most urgent first. With
-/// `include=others` also the rest, each with the code and the sentence with which a vote would be refused.
+/// `include=others` also the rest, each with the code and the sentence with which a vote would be refused; for whoever holds
+/// `approval:read` in a department only, the rest is what they asked for and what others like them decide.
 #[utoipa::path(get, path = "/v1/approvals/inbox", tag = "approvals", operation_id = "get_approval_inbox",
     params(InboxParameters),
     responses((status = 200, description = "The inbox", body = Inbox)))]
 pub async fn inbox(
-    caller: Allowed<ApprovalRead>,
+    caller: AllowedWithin<ApprovalRead>,
     at_least: AtLeast,
     Query(parameters): Query<InboxParameters>,
     state: Scoped<QueryState>,
@@ -122,7 +123,16 @@ pub async fn inbox(
         return Err(invalid("limit", format!("must be 1 to {MAX_LIMIT}")));
     }
     let (approvals, seen) = current(&state, at_least).await?;
-    let items = approvals.inbox(caller.principal(), others)?;
+    let mut items = approvals.inbox(caller.principal(), others)?;
+    if *caller.scope() != Scope::Organization {
+        let mut theirs = Vec::with_capacity(items.len());
+        for item in items {
+            if item.eligible.is_ok() || approvals.concerns(caller.principal(), &item.record.approval)? {
+                theirs.push(item);
+            }
+        }
+        items = theirs;
+    }
     let (total, eligible) = (items.len(), items.iter().filter(|item| item.eligible.is_ok()).count());
     let items = items.into_iter().skip(offset).take(limit).filter_map(InboxView::of).collect();
     Ok(HttpResponse::Ok().position(seen).json(Inbox { total, eligible, offset, limit, items }))

@@ -12,13 +12,16 @@ use actix_web::{HttpResponse, web};
 use daybook_approvals::view::ApprovalView;
 use daybook_http_kit::permission::ApprovalRead;
 use daybook_http_kit::sealer::APPROVAL_COMMENT;
-use daybook_http_kit::{Allowed, AtLeast, Listing, NoQuery, PageParameters, Problem, Query, Scoped, if_match};
+use daybook_http_kit::{
+    Allowed, AllowedWithin, AtLeast, Listing, NoQuery, PageParameters, Problem, Query, Scope, Scoped, if_match,
+};
 use daybook_read_models::approvals::{self, ApprovalFilter, ApprovalRow, ApprovalStep, PROJECTOR};
 use daybook_read_models::{ReadError, time as read_time};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
+use self::directory::current;
 use crate::answer::AnswerAt;
 use crate::free_text;
 use crate::freshness::{self, failed};
@@ -88,11 +91,17 @@ impl ApprovalRecord {
 
 /// What a row says in full, in the words that commands answer with.
 pub(crate) fn view(row: &ApprovalRow) -> Result<ApprovalView, Problem> {
-    let corrupt = |why: String| failed(ReadError::Corrupt { column: "state".to_owned(), why });
-    // The error names a place in the text, and quotes nothing of it.
-    let approval = serde_json::from_str(&row.state)
-        .map_err(|error| corrupt(format!("line {} column {}", error.line(), error.column())))?;
+    let approval = serde_json::from_str(&row.state).map_err(|error| corrupt_state(&error))?;
     ApprovalView::of(&approval).ok_or_else(|| corrupt("it has no request".to_owned()))
+}
+
+/// The error names a place in the text, and quotes nothing of it.
+fn corrupt_state(error: &serde_json::Error) -> Problem {
+    corrupt(format!("line {} column {}", error.line(), error.column()))
+}
+
+fn corrupt(why: String) -> Problem {
+    failed(ReadError::Corrupt { column: "state".to_owned(), why })
 }
 
 /// One event of a request's history.
@@ -228,28 +237,47 @@ pub async fn list(
 
 /// Read one request for approval
 ///
-/// One request, with its policy, its votes and what is still needed. `ETag` is its version, for `If-Match`.
+/// One request, with its policy, its votes and what is still needed. `ETag` is its version, for `If-Match`. Whoever holds
+/// `approval:read` in a department only reads what they asked for and what is for them to decide.
 #[utoipa::path(get, path = "/v1/approvals/{approval_id}", tag = "approvals", operation_id = "get_approval",
     params(("approval_id" = String, Path, description = "Id of the request", example = "apr_0193f3a17c00700080000001")),
     responses((status = 200, description = "The request", body = ApprovalRecord,
         headers(("ETag" = String, description = "Its version in quotation marks")))))]
 pub async fn get(
-    _: Allowed<ApprovalRead>,
+    caller: AllowedWithin<ApprovalRead>,
     _: NoQuery,
     at_least: AtLeast,
     approval_id: web::Path<String>,
     state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let seen = freshness::wait(&state, at_least, PROJECTOR).await?;
-    let row = known(&state, &approval_id).await?;
+    let row = within_reach(&caller, &state, &approval_id).await?;
     let tag = if_match::entity_tag(row.version);
     let record = ApprovalRecord::new(row, read_time::now())?;
     Ok(HttpResponse::Ok().position(seen).insert_header(tag).json(record))
 }
 
+/// The row of a request that the caller may see; 404 where there is none.
+async fn within_reach(
+    caller: &AllowedWithin<ApprovalRead>,
+    state: &QueryState,
+    approval_id: &str,
+) -> Result<ApprovalRow, Problem> {
+    let row = known(state, approval_id).await?;
+    if *caller.scope() == Scope::Organization {
+        return Ok(row);
+    }
+    let (approvals, _) = current(state, AtLeast(None)).await?;
+    let approval = serde_json::from_str(&row.state).map_err(|error| corrupt_state(&error))?;
+    if approvals.concerns(caller.principal(), &approval)? { Ok(row) } else { Err(unknown()) }
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("approval.not_found", "there is no request for approval of that id")
+}
+
 /// The row of a request; 404 where there is none.
 pub(crate) async fn known(state: &QueryState, approval_id: &str) -> Result<ApprovalRow, Problem> {
-    let unknown = || Problem::not_found("approval.not_found", "there is no request for approval of that id");
     if !can_be_id(approval_id) {
         return Err(unknown());
     }
@@ -291,7 +319,7 @@ impl HistoryParameters {
            HistoryParameters),
     responses((status = 200, description = "A part of the history", body = ApprovalHistory)))]
 pub async fn history(
-    _: Allowed<ApprovalRead>,
+    caller: AllowedWithin<ApprovalRead>,
     at_least: AtLeast,
     approval_id: web::Path<String>,
     Query(parameters): Query<HistoryParameters>,
@@ -299,7 +327,7 @@ pub async fn history(
 ) -> Result<HttpResponse, Problem> {
     let (offset, limit) = parameters.part()?;
     let seen = freshness::wait(&state, at_least, PROJECTOR).await?;
-    known(&state, &approval_id).await?;
+    within_reach(&caller, &state, &approval_id).await?;
     let (steps, total) = steps(&state, &approval_id, offset, limit).await?;
     let items = steps
         .into_iter()

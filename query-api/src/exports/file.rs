@@ -1,5 +1,6 @@
-//! The files of an export: its rows, its manifest, and the signature of that. As they lie there: whether they are still what
-//! was recorded is for whoever fetches them to verify, and the digests to do so with come along.
+//! The files of an export: its rows, its manifest, and the signature of that. A file of other length than was recorded is not
+//! handed out, nor one of at most 64 MiB with other digests; whether a larger one is still what was recorded is for whoever
+//! fetches it to verify, and the digests to do so with come along.
 
 use std::ops::Range;
 
@@ -21,6 +22,8 @@ use crate::state::QueryState;
 
 /// Bytes that are read and sent at once.
 const CHUNK: usize = 64 * 1024;
+/// Longest file that is compared with what was recorded before it is sent: 64 MiB, some hundredths of a second.
+const MAX_COMPARED_BYTES: u64 = 64 * 1024 * 1024;
 /// SHA-256 of the whole file, hexadecimal.
 const X_CONTENT_SHA256: &str = "x-content-sha256";
 /// Signature of the manifest, base64.
@@ -30,7 +33,8 @@ const RETRY_AFTER_SECONDS: u32 = 60;
 
 /// Download an export
 ///
-/// The file, whole or a range of it (`Range: bytes=…`, one range). `X-Content-SHA256` is the digest of the whole file as
+/// The file, whole or a range of it (`Range: bytes=…`, one range). 409 `export.tampered` where it is not as long as was
+/// recorded, or has at most 64 MiB and other digests; a larger one is not read before it is sent. `X-Content-SHA256` is the digest of the whole file as
 /// the ledger has it, `X-Content-Signature` the signature of the manifest that states it. It takes the permission to read
 /// what is in the file besides.
 #[utoipa::path(get, path = "/v1/exports/{export_id}/file", tag = "exports", operation_id = "get_export_file",
@@ -59,12 +63,7 @@ pub async fn file(
         Err(FilesError::Range { length }) => return Err(not_satisfiable(length)),
         opened => opened.map_err(|error| lost(&row, &error))?,
     };
-    if Some(opened.length) != row.bytes {
-        let (found, recorded) = (opened.length, row.bytes);
-        tracing::error!(export_id = row.export_id, found, recorded, "the file of an export has changed");
-        let detail = "the file is not what was recorded: verify the export";
-        return Err(Problem::conflict("export.tampered", detail));
-    }
+    let opened = as_recorded(opened, &row, &sha256).await?;
     let mut answer = HttpResponse::build(if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK });
     described(&mut answer, seen, &name);
     let media_type = row.format.parse().ok().map_or("application/octet-stream", content_type);
@@ -144,6 +143,26 @@ async fn generated(
             Err(Problem::conflict("export.no_file", detail).with_member("export_status", status))
         }
     }
+}
+
+/// The file where it is what was recorded, as far as that is looked at: its length, and the digests of one that is soon read.
+async fn as_recorded(opened: OpenedFile, row: &ExportRow, sha256: &str) -> Result<OpenedFile, Problem> {
+    let tampered = |found: &str| {
+        tracing::error!(export_id = row.export_id, found, "the file of an export has changed");
+        Problem::conflict("export.tampered", "the file is not what was recorded: verify the export")
+    };
+    if Some(opened.length) != row.bytes {
+        return Err(tampered("its length"));
+    }
+    if opened.length > MAX_COMPARED_BYTES {
+        return Ok(opened);
+    }
+    let blake3 = said(row, "/blake3")?;
+    let (opened, digests) = opened.with_digests().await.map_err(|error| Problem::internal(&error))?;
+    if digests.sha256_hex() != sha256 || digests.blake3_hex() != blake3 {
+        return Err(tampered("its digests"));
+    }
+    Ok(opened)
 }
 
 fn files(state: &QueryState) -> Result<&ExportFiles, Problem> {

@@ -261,6 +261,12 @@ async fn delegations_are_listed_with_whether_they_hold() {
         let command = DelegationCommand::Give(Box::new(given));
         commands.execute(id, command, CommandContext::new(Actor::human("usr_1"))).await.unwrap();
     }
+    // It holds from when whoever stands in agrees to.
+    world.catch_up().await;
+    let none = world.get("/v1/delegations?active=true").await.json();
+    assert_eq!(none["items"].as_array().unwrap().len(), 0, "{none}");
+    let accept = DelegationCommand::Accept { by: actor("usr_3"), at: at(-1) };
+    commands.execute("dlg_2", accept, CommandContext::new(Actor::human("usr_3"))).await.unwrap();
     world.catch_up().await;
     let ids = |list: &Value| -> Vec<String> {
         let items = list["items"].as_array().unwrap().iter();
@@ -276,6 +282,7 @@ async fn delegations_are_listed_with_whether_they_hold() {
         assert_eq!(ids(&list), expected, "{query}");
     }
     let list = world.get("/v1/delegations").await.json();
+    assert_eq!(list["items"][0]["accepted_at"], at(-1).to_string());
     assert_eq!(
         (&list["items"][1]["is_active"], &list["items"][1]["actions"]),
         (&json!(false), &json!(["agent.triage"]))

@@ -4,7 +4,7 @@ use daybook_domain::Timestamp;
 use daybook_domain::approval::{
     Action, ActionType, Approval, ApprovalCommand, Decision, KnownAction, Requester, Voter,
 };
-use daybook_domain::approval_policy::{built_in, in_force};
+use daybook_domain::approval_policy::{PolicyInForce, built_in, in_force};
 use daybook_domain::names::{ApprovalId, RoleName, Word};
 use daybook_domain::text::{ActorId, Line, Reason};
 use daybook_http_kit::IdentityConfig;
@@ -49,16 +49,29 @@ impl<'w> Decisions<'w> {
 
     /// Asks for approval under the built-in policy.
     pub async fn open(&self, id: &str, known: KnownAction, by: &str, hours: i64) -> u64 {
+        self.open_under(id, known, by, hours, |_| {}).await
+    }
+
+    /// Asks for approval under the built-in policy with a change.
+    pub async fn open_under(
+        &self,
+        id: &str,
+        known: KnownAction,
+        by: &str,
+        hours: i64,
+        change: impl FnOnce(&mut PolicyInForce),
+    ) -> u64 {
         let action = ActionType::from(known);
         let word = Word::parse("", action.resource_type()).unwrap();
         let line = |text: &str| Line::parse("", text).unwrap();
-        let policy = in_force(0, &built_in(&action), None, None);
+        let mut policy = in_force(0, &built_in(&action), None, None).unwrap();
+        change(&mut policy);
         let mut action = Action::plain(action, word, line(&format!("of-{id}")), line("What is to be done"));
         action.parameters.insert("format".to_owned(), "csv".to_owned());
         let command = ApprovalCommand::Request {
             approval_id: ApprovalId::parse("", id).unwrap(),
             action: Box::new(action),
-            requester: Requester { actor: actor(by), person: actor(by), required_permission: None },
+            requester: Requester { actor: actor(by), person: actor(by), required_permissions: Vec::new() },
             reason: Some(Reason::parse("", "For the audit").unwrap()),
             policy,
             submit: true,

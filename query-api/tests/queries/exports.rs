@@ -1,5 +1,6 @@
 //! Exports: lists, details, and the files with their ranges.
 
+use daybook_exports::digests_of_bytes;
 use daybook_ledger::{Actor, Append, Draft, StreamKey};
 use serde_json::{Value, json};
 
@@ -7,11 +8,11 @@ use crate::decisions::developer;
 use crate::world::{ADMIN, World};
 
 const DIGEST: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-const NOON: &str = "2026-11-21T12:00:00.000000Z";
-const ROWS: &[u8] = b"transaction_id,amount\nTX-1,10.00\n";
+pub const NOON: &str = "2026-11-21T12:00:00.000000Z";
+pub const ROWS: &[u8] = b"transaction_id,amount\nTX-1,10.00\n";
 
 /// Records an event of an export, the `version`th of its stream.
-async fn record(world: &World, id: &str, version: u64, name: &str, payload: Value) {
+pub async fn record(world: &World, id: &str, version: u64, name: &str, payload: Value) {
     let append = Append {
         stream: StreamKey::new("export", id).unwrap(),
         expected_version: version - 1,
@@ -24,16 +25,21 @@ async fn record(world: &World, id: &str, version: u64, name: &str, payload: Valu
     world.catch_up().await;
 }
 
-fn requested(id: &str, kind: &str, by: &str) -> Value {
+fn sha256() -> String {
+    digests_of_bytes(ROWS).sha256_hex()
+}
+
+pub fn requested(id: &str, kind: &str, by: &str) -> Value {
     json!({
         "export_id": id, "kind": kind, "format": "csv", "filters": {"status": "pending"}, "requested_by": by,
         "person": by, "approval_id": "apr_1", "deliver_to": ["archive"], "digest": DIGEST,
     })
 }
 
-fn generated(id: &str, bytes: usize) -> Value {
+pub fn generated(id: &str, bytes: usize) -> Value {
     json!({
-        "attempt": 1, "file": format!("{id}.1.csv"), "bytes": bytes, "rows": 1, "blake3": DIGEST, "sha256": DIGEST,
+        "attempt": 1, "file": format!("{id}.1.csv"), "bytes": bytes, "rows": 1,
+        "blake3": digests_of_bytes(ROWS).blake3_hex(), "sha256": sha256(),
         "manifest": {"file": format!("{id}.1.manifest.json"), "blake3": DIGEST, "sha256": DIGEST},
         "signature": {"algorithm": "ecdsa-p256-sha256", "key_id": "0a1b2c3d", "file": format!("{id}.1.sig"), "value": "MEUC"},
         "range": {"first": 0, "last": 9, "first_hash": DIGEST, "last_hash": DIGEST},
@@ -114,7 +120,10 @@ async fn detail_has_digests_deliveries_and_dead_letters() {
     let answer = world.get("/v1/exports/exp_1").await;
     assert_eq!((answer.status, answer.header("etag").as_deref()), (200, Some("\"6\"")));
     let export = answer.json();
-    assert_eq!((&export["status"], &export["rows"], &export["hash"]), (&json!("generated"), &json!(1), &json!(DIGEST)));
+    assert_eq!(
+        (&export["status"], &export["rows"], &export["hash"]),
+        (&json!("generated"), &json!(1), &json!(sha256()))
+    );
     assert_eq!((&export["dead_letters"], &export["deliveries"][0]["status"]), (&json!(1), &json!("dead")));
     assert_eq!(export["deliveries"][0]["history"][0]["outcome"], "dead");
     assert_eq!(export["generated"]["manifest"]["file"], "exp_1.1.manifest.json");
@@ -135,7 +144,7 @@ async fn whoever_may_ask_for_exports_sees_their_own_and_no_other() {
     for path in ["/v1/exports/exp_2", "/v1/exports/exp_2/file"] {
         assert_eq!(world.send("GET", path, &analyst).await.json()["code"], "export.not_found", "{path}");
     }
-    assert_eq!(world.get_as("viewer", "/v1/exports").await.json()["missing_permission"], "export:read");
+    assert_eq!(world.get_as("viewer", "/v1/exports").await.json()["missing_permission"], "export:request");
 }
 
 #[actix_web::test]
@@ -143,7 +152,7 @@ async fn file_comes_whole_or_in_ranges_with_its_digest() {
     let world = two().await;
     let whole = world.get("/v1/exports/exp_1/file").await;
     assert_eq!((whole.status, whole.body.as_slice()), (200, ROWS));
-    assert_eq!(whole.header("x-content-sha256").as_deref(), Some(DIGEST));
+    assert_eq!(whole.header("x-content-sha256"), Some(sha256()));
     assert_eq!(whole.header("x-content-signature").as_deref(), Some("MEUC"));
     assert_eq!(whole.header("content-disposition").as_deref(), Some("attachment; filename=\"exp_1.1.csv\""));
     assert_eq!(whole.header("accept-ranges").as_deref(), Some("bytes"));
@@ -164,7 +173,7 @@ async fn file_comes_whole_or_in_ranges_with_its_digest() {
         let part = world.send("GET", "/v1/exports/exp_1/file", &headers).await;
         assert_eq!((part.status, part.body.as_slice()), (status, expected), "{range}");
         assert_eq!(part.header("content-range").is_some(), status == 206, "{range}");
-        assert_eq!(part.header("x-content-sha256").as_deref(), Some(DIGEST));
+        assert_eq!(part.header("x-content-sha256"), Some(sha256()));
     }
     let headers = [ADMIN[0], ADMIN[1], ("range", "bytes=5000-")];
     let beyond = world.send("GET", "/v1/exports/exp_1/file", &headers).await;
@@ -185,10 +194,14 @@ async fn file_that_is_not_there_is_said_to_be_so() {
         let waiting = world.get(&format!("/v1/exports/exp_2/{name}")).await;
         assert_eq!((waiting.status, &waiting.json()["code"]), (409, &json!("export.no_file")), "{name}");
     }
-    // Changed behind the back of the ledger, by its length at least.
+    // Changed behind the back of the ledger, in its length or not.
     let files = world.state.exports.clone().unwrap();
-    files.write("exp_1.1.csv", b"TX-1").unwrap();
-    assert_eq!(world.get("/v1/exports/exp_1/file").await.json()["code"], "export.tampered");
+    let flipped = String::from_utf8(ROWS.to_vec()).unwrap().replace("10.00", "99.00").into_bytes();
+    for changed in [b"TX-1".to_vec(), flipped] {
+        files.write("exp_1.1.csv", &changed).unwrap();
+        let answer = world.get("/v1/exports/exp_1/file").await;
+        assert_eq!((answer.status, &answer.json()["code"]), (409, &json!("export.tampered")));
+    }
     std::fs::remove_file(files.path("exp_1.1.csv").unwrap()).unwrap();
     assert_eq!(world.get("/v1/exports/exp_1/file").await.json()["code"], "export.file_unavailable");
     record(&world, "exp_1", 7, "removed", json!({"by": "usr_1", "why": "Its time is over", "at": NOON})).await;

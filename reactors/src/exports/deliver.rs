@@ -9,17 +9,19 @@ use daybook_domain::export::{
 use daybook_domain::names::{DeliveryId, DestinationName};
 use daybook_domain::text::Line;
 use daybook_domain::{InvalidField, Timestamp};
-use daybook_exports::FileNames;
 use daybook_exports::delivery::{DeliveryError, Destination, Package, PackageRequest, Receipt};
 use daybook_ledger::commands::CommandError;
 use futures::future::join_all;
 
+use super::agenda::Phase;
 use super::step::{Next, StepError};
 use super::{Driver, pacing};
 use crate::lease::Fence;
 
-/// Longest time for one attempt.
+/// Longest time for one attempt, but for its bytes.
 const ATTEMPT_PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// So many bytes give it another second.
+const BYTES_A_SECOND: u64 = 256 * 1024;
 
 /// What an attempt came to.
 struct Attempted {
@@ -30,12 +32,18 @@ struct Attempted {
 
 impl Driver {
     /// Schedules what is not scheduled, attempts what is due, and says when the next attempt is.
-    pub(super) async fn deliver(&self, export: &Export, request: &Requested, fence: &Fence) -> Result<Next, StepError> {
+    pub(super) async fn deliver(
+        &self,
+        export: &Export,
+        request: &Requested,
+        fence: &Fence,
+        phase: Phase,
+    ) -> Result<Next, StepError> {
         if let Some(generated) = export.generated()
             && export.deliveries().iter().all(|delivery| delivery.attempts == 0)
         {
             // What attempts have left that were overtaken.
-            self.tidy(request, Some(FileNames::new(&request.export_id, generated.attempt, request.format))).await?;
+            self.tidy(request, 1..generated.attempt).await?;
         }
         let mut has_scheduled = false;
         for destination in export.destinations_not_scheduled() {
@@ -60,6 +68,9 @@ impl Driver {
         if due.is_empty() {
             let next = later.iter().filter_map(|delivery| delivery.retry_at).min();
             return Ok(next.map_or(Next::Nothing, |next| Next::At(next.micros())));
+        }
+        if phase != Phase::Deliver {
+            return Ok(Next::Deliver);
         }
         // Side by side: a destination that hangs holds up no other one.
         let attempts = due.into_iter().map(|delivery| self.attempt(export, request, delivery, fence));
@@ -136,13 +147,14 @@ impl Driver {
             at: (self.clock)(),
         };
         let brought = self.bring(destination.as_ref(), package);
-        let error = match tokio::time::timeout(ATTEMPT_PATIENCE, brought).await {
+        let patience = patience(destination.as_ref(), generated.bytes);
+        let error = match tokio::time::timeout(patience, brought).await {
             Ok(Ok(receipt)) => {
                 let detail = receipt.to_string();
                 return Ok(Attempted { outcome: DeliveryOutcome::Delivered, detail, retry_at: None });
             }
             Ok(Err(error)) => error,
-            Err(_) => DeliveryError::temporary(format!("took longer than {} seconds", ATTEMPT_PATIENCE.as_secs())),
+            Err(_) => DeliveryError::temporary(format!("took longer than {} seconds", patience.as_secs())),
         };
         let is_over = error.is_permanent || number >= u64::from(self.settings.delivery.attempts);
         if is_over {
@@ -165,6 +177,12 @@ impl Driver {
         let package = Package::load(&self.files, package)?;
         destination.deliver(&package).await
     }
+}
+
+/// How long one attempt with so many bytes may take: never less than the destination itself allows.
+fn patience(destination: &dyn Destination, bytes: u64) -> Duration {
+    let by_length = ATTEMPT_PATIENCE.saturating_add(Duration::from_secs(bytes / BYTES_A_SECOND));
+    by_length.max(destination.patience(bytes).unwrap_or_default())
 }
 
 /// The id of the first delivery to a destination: the same whoever schedules it, and however often.

@@ -1,5 +1,6 @@
 //! Making the file of an export, saying in a manifest what it is, and signing that.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use base64::Engine;
@@ -15,8 +16,9 @@ use daybook_exports::{
     Approval, Checkpoint, Column, FileDescription, FileNames, FilesError, GenerateError, LedgerPart, MANIFEST_FORMAT,
     Manifest, PositionRange, Query, Request, RowSource, SealError, SealedManifest, Software, Times, Written, seal,
 };
+use daybook_ledger::canonical::canonical_bytes;
 use daybook_ledger::keys::KeyRing;
-use daybook_ledger::{StoreError, StoredCheckpoint, StreamKey};
+use daybook_ledger::{Entry, LedgerTree, StoreError, StoredCheckpoint, TreeError, merkle};
 use daybook_read_models::time::rfc3339;
 
 use super::Driver;
@@ -119,9 +121,12 @@ impl Driver {
     }
 
     async fn hash_at(&self, position: u64) -> Result<HexDigest, GenerationError> {
+        Ok(HexDigest::of(self.entry_at(position).await?.hash.as_bytes()))
+    }
+
+    async fn entry_at(&self, position: u64) -> Result<Entry, GenerationError> {
         let entry = self.reader.entries(position, 1).await?.into_iter().next();
-        let entry = entry.filter(|entry| entry.position == position).ok_or(GenerationError::NoEntry(position))?;
-        Ok(HexDigest::of(entry.hash.as_bytes()))
+        entry.filter(|entry| entry.position == position).ok_or(GenerationError::NoEntry(position))
     }
 
     /// The newest checkpoint, if it covers the range. Where it does not, and this process signs, one that does.
@@ -146,15 +151,17 @@ impl Driver {
         made: &Made,
         checkpoint: Option<&StoredCheckpoint>,
     ) -> Result<Manifest, GenerationError> {
-        let stream = StreamKey::new("export", request.export_id.as_str())
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let requested = self.reader.stream(&stream, 1, 1).await?.into_iter().next();
-        let requested_at = requested.map_or(0, |entry| entry.recorded_at);
+        let requested_at = self.requested_at(request).await?;
+        let checkpoint = match checkpoint {
+            Some(checkpoint) => Some(self.covering(checkpoint, made.range.last).await?),
+            None => None,
+        };
         let (digests, range) = (made.written.digests, &made.range);
         Ok(Manifest {
             approval: Approval {
                 approval_id: grant.approval_id().to_string(),
                 approved_by: grant.approvers().iter().map(ToString::to_string).collect(),
+                broken_glass_by: grant.broken_by().map(ToString::to_string),
                 digest: grant.digest().to_string(),
                 policy_version: grant.policy_version(),
             },
@@ -170,11 +177,7 @@ impl Driver {
             },
             format: MANIFEST_FORMAT.to_owned(),
             ledger: LedgerPart {
-                checkpoint: checkpoint.map(|checkpoint| Checkpoint {
-                    note: checkpoint.note.clone(),
-                    root: checkpoint.root.to_string(),
-                    size: checkpoint.size,
-                }),
+                checkpoint,
                 ledger_id: self.reader.id().to_string(),
                 origin: self.keys.origin.clone(),
                 range: PositionRange {
@@ -193,6 +196,27 @@ impl Driver {
                 generated_at: made.at.to_string(),
                 requested_at: rfc3339(requested_at),
             },
+        })
+    }
+
+    /// A checkpoint, and that the entry at `last` is under it.
+    async fn covering(&self, checkpoint: &StoredCheckpoint, last: u64) -> Result<Checkpoint, GenerationError> {
+        let entry = self.entry_at(last).await?;
+        let path = match LedgerTree::new(self.reader.clone()).inclusion(last, checkpoint.size).await {
+            Ok(path) => Some(path.iter().map(ToString::to_string).collect()),
+            Err(TreeError::Store(error)) => return Err(error.into()),
+            // The checkpoint counts all the same; whoever has the ledger can prove it.
+            Err(error) => {
+                tracing::warn!(%error, "an export has no proof of inclusion in its manifest");
+                None
+            }
+        };
+        Ok(Checkpoint {
+            leaf: path.is_some().then(|| merkle::leaf(&canonical_bytes(&entry)).to_string()),
+            inclusion: path,
+            note: checkpoint.note.clone(),
+            root: checkpoint.root.to_string(),
+            size: checkpoint.size,
         })
     }
 
@@ -216,13 +240,13 @@ impl Driver {
             .ok_or_else(|| InvalidField::new("/at", "the clock is not in the years 1900 to 9999").into())
     }
 
-    /// Removes what attempts have left that came to nothing: every file of the export but `kept`.
-    pub(super) async fn tidy(&self, request: &Requested, kept: Option<FileNames>) -> Result<(), StepError> {
-        let (files, id) = (self.files.clone(), request.export_id.clone());
-        let removing = tokio::task::spawn_blocking(move || match kept {
-            Some(kept) => files.remove_others(&id, &kept),
-            None => files.remove(&id),
-        });
+    /// Removes what these attempts have left, which came to nothing.
+    pub(super) async fn tidy(&self, request: &Requested, attempts: Range<u64>) -> Result<(), StepError> {
+        if attempts.is_empty() {
+            return Ok(());
+        }
+        let (files, id, format) = (self.files.clone(), request.export_id.clone(), request.format);
+        let removing = tokio::task::spawn_blocking(move || files.remove_attempts(&id, format, attempts));
         match removing.await {
             Ok(Ok(0)) => Ok(()),
             Ok(Ok(count)) => {

@@ -10,6 +10,7 @@ mod users;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +19,7 @@ use daybook_exports::kinds::{self, ColumnDeclaration, FilterValue, InvalidQuery}
 use daybook_exports::{Column, Row, RowSource, Schema, SchemaError, Snapshot, SourceError};
 use daybook_identity::directory::Directory;
 use daybook_identity::personal::PersonalData;
+use daybook_ledger::sequencer::Clock;
 use daybook_ledger::{LedgerReader, StoreError};
 use daybook_read_models::{ReadDb, ReadError};
 use tokio::sync::mpsc;
@@ -43,6 +45,9 @@ pub enum ReadingError {
     /// The ledger cannot be read.
     #[error("the ledger cannot be read: {0}")]
     Ledger(#[from] StoreError),
+    /// An entry that the export has to take into account is not there.
+    #[error("the ledger does not give the entry {0}, which the export needs")]
+    Missing(u64),
     /// Names and addresses cannot be opened.
     #[error("sealed texts cannot be opened: {0}")]
     Vault(#[from] daybook_identity::vault::VaultError),
@@ -81,13 +86,20 @@ pub struct Sources {
     database: ReadDb,
     directory: Directory,
     personal: PersonalData,
+    clock: Clock,
     patience: Duration,
 }
 
 impl Sources {
     /// Of `reader`'s ledger, whose read tables are in `database`.
     pub fn new(reader: LedgerReader, database: ReadDb, directory: Directory, personal: PersonalData) -> Self {
-        Self { reader, database, directory, personal, patience: PATIENCE }
+        let clock: Clock = Arc::new(|| chrono::Utc::now().timestamp_micros());
+        Self { reader, database, directory, personal, clock, patience: PATIENCE }
+    }
+
+    /// With another clock than the machine's.
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// With another time that projectors are waited for.
@@ -102,9 +114,7 @@ impl Sources {
         let filters = Filters::of(request)?;
         match request.kind {
             ExportKind::Entries => entries::open(&self.reader, columns, filters, size),
-            ExportKind::Users => {
-                users::open(&self.directory, &self.personal, columns, filters, size, self.patience).await
-            }
+            ExportKind::Users => users::open(self, columns, filters, size).await,
             _ => table::open(self, request.kind, columns, filters, size).await,
         }
     }

@@ -3,6 +3,8 @@
 //! Every step ends with an entry in the ledger, or can be repeated: whoever comes after a crash finds in the export how far
 //! it has come and does the next step, perhaps once more.
 
+use std::time::Duration;
+
 use daybook_approvals::{Grant, RedeemError};
 use daybook_domain::approval::ApprovalStatus;
 use daybook_domain::export::{
@@ -11,16 +13,24 @@ use daybook_domain::export::{
 };
 use daybook_domain::text::Line;
 use daybook_domain::{InvalidField, Timestamp};
-use daybook_ledger::Actor;
 use daybook_ledger::commands::{CommandContext, CommandError, Outcome};
+use daybook_ledger::{Actor, StoreError, StreamKey};
 
-use super::Driver;
+use super::agenda::Phase;
+use super::{Driver, pacing};
 use crate::lease::Fence;
 
 /// Who drives exports, in the ledger.
 const ACTOR: &str = "exports";
 /// How often a command is decided again after a lost race.
 const TRIES: u32 = 5;
+/// Interruptions after which an export is given up: they say nothing against it, but one that ends the process each time must
+/// not do so for ever.
+const MAX_INTERRUPTIONS: u64 = 100;
+/// Interruptions after which there is a pause before the next attempt.
+const UNPAUSED_INTERRUPTIONS: u64 = 10;
+/// How long after it was asked for an export waits for an approval that is not there. Whoever asks opens it at the same time.
+const MISSING_AFTER: Duration = Duration::from_secs(10 * 60);
 /// What is said of an attempt that nobody ended.
 const INTERRUPTED: &str = "it was interrupted: the process that made it ended, or lost its lease";
 
@@ -29,10 +39,19 @@ const INTERRUPTED: &str = "it was interrupted: the process that made it ended, o
 pub(super) enum Next {
     /// There is more to do at once.
     Again,
+    /// Its file is to be made.
+    Make,
+    /// It is to be brought to where it is wanted.
+    Deliver,
     /// There is something to do at this time, in microseconds.
     At(i64),
-    /// It waits for what becomes of this approval.
-    ApprovalOf(String),
+    /// It waits for what becomes of an approval.
+    ApprovalOf {
+        /// Which.
+        approval: String,
+        /// When it is looked at in any case, in microseconds.
+        due: Option<i64>,
+    },
     /// There is nothing left to do.
     Nothing,
 }
@@ -49,6 +68,9 @@ pub(super) enum StepError {
     /// What was recorded cannot be used.
     #[error("what was recorded of it cannot be used: {0}")]
     Recorded(#[from] InvalidField),
+    /// The ledger cannot be read.
+    #[error("the ledger cannot be read: {0}")]
+    Ledger(#[from] StoreError),
     /// The clock says something that is no time.
     #[error("the clock is not in the years 1900 to 9999")]
     Clock,
@@ -64,8 +86,8 @@ pub(super) enum StepError {
 }
 
 impl Driver {
-    /// Looks at the export and does what is to be done next.
-    pub(super) async fn step(&self, id: &str, fence: &Fence) -> Result<Next, StepError> {
+    /// Looks at the export and does what is to be done next. What belongs to another phase is only named.
+    pub(super) async fn step(&self, id: &str, fence: &Fence, phase: Phase) -> Result<Next, StepError> {
         if !fence.is_held() {
             return Err(StepError::LeaseEnded);
         }
@@ -73,11 +95,12 @@ impl Driver {
         let (Some(request), Some(status)) = (export.request(), export.status()) else { return Ok(Next::Nothing) };
         match status {
             ExportStatus::Requested => self.follow_approval(request).await,
-            ExportStatus::Approved | ExportStatus::Generating => self.make(&export, request, fence).await,
-            ExportStatus::Generated => self.deliver(&export, request, fence).await,
+            ExportStatus::Approved | ExportStatus::Generating => self.make(&export, request, fence, phase).await,
+            ExportStatus::Generated => self.deliver(&export, request, fence, phase).await,
             ExportStatus::Failed | ExportStatus::Rejected | ExportStatus::Cancelled | ExportStatus::Removed => {
                 // What an attempt may have left that was given up while it was under way.
-                self.tidy(request, None).await?;
+                let last = export.attempt().map_or(0, |last| last.attempt);
+                self.tidy(request, 1..last.saturating_add(1)).await?;
                 Ok(Next::Nothing)
             }
         }
@@ -85,7 +108,7 @@ impl Driver {
 
     /// What the decision on the approval means for the export.
     async fn follow_approval(&self, request: &Requested) -> Result<Next, StepError> {
-        let waits = || Ok(Next::ApprovalOf(request.approval_id.to_string()));
+        let waits = |due| Ok(Next::ApprovalOf { approval: request.approval_id.to_string(), due });
         let loaded = self.approvals.find(request.approval_id.as_str()).await;
         let status = match loaded {
             Ok(outcome) => outcome.aggregate.status(),
@@ -93,7 +116,15 @@ impl Driver {
             Err(problem) => return Err(StepError::Approval(problem.to_string())),
         };
         let why = match status {
-            None | Some(ApprovalStatus::Draft | ApprovalStatus::Pending) => return waits(),
+            None => {
+                let patience = pacing::micros(MISSING_AFTER);
+                let due = self.requested_at(request).await?.saturating_add(patience);
+                if due > (self.clock)() {
+                    return waits(Some(due));
+                }
+                RejectionCause::Missing
+            }
+            Some(ApprovalStatus::Draft | ApprovalStatus::Pending) => return waits(None),
             Some(ApprovalStatus::Approved | ApprovalStatus::Consumed) => match self.redeem(request).await? {
                 Ok(grant) => return self.approve(request, &grant).await,
                 Err(RedeemError::Unavailable(problem)) => return Err(StepError::Approval(problem.to_string())),
@@ -104,9 +135,17 @@ impl Driver {
             Some(ApprovalStatus::Expired) => RejectionCause::Expired,
             Some(ApprovalStatus::Voided) => RejectionCause::Voided,
         };
+        self.reject(request, why).await
+    }
+
+    /// Records that it may not be made.
+    async fn reject(&self, request: &Requested, why: RejectionCause) -> Result<Next, StepError> {
         let command = ExportCommand::Reject { approval_id: request.approval_id.clone(), why };
-        self.record(request, command).await?;
-        Ok(Next::Again)
+        match self.record(request, command).await {
+            // Over already: cancelled, perhaps.
+            Ok(_) | Err(CommandError::Refused(_)) => Ok(Next::Again),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The approval was refused when it was to be used; what it is now says why.
@@ -144,6 +183,7 @@ impl Driver {
             execution_id: grant.execution_id().clone(),
             policy_version: grant.policy_version(),
             approved_by: grant.approvers().to_vec(),
+            broken_glass_by: grant.broken_by().cloned(),
             at: self.now()?,
         };
         self.record(request, ExportCommand::Approve(approved)).await?;
@@ -151,47 +191,44 @@ impl Driver {
     }
 
     /// Begins the attempt that is due, and sees it to its end.
-    async fn make(&self, export: &Export, request: &Requested, fence: &Fence) -> Result<Next, StepError> {
-        let last = export.attempt();
-        if last.is_some_and(|last| last.fence > fence.token()) {
-            return Err(StepError::Overtaken);
+    async fn make(&self, export: &Export, request: &Requested, fence: &Fence, phase: Phase) -> Result<Next, StepError> {
+        if let Some(next) = self.before_attempt(export, request, fence).await? {
+            return Ok(next);
         }
-        let failure = export.last_failure().filter(|failure| last.is_some_and(|last| last.attempt == failure.attempt));
-        match (last, failure) {
-            // Nobody else may be at it: this process has the lease.
-            (Some(last), None) => {
-                if self.fail(request, last, INTERRUPTED, false).await? == Next::Nothing {
-                    return Ok(Next::Again);
-                }
+        if phase != Phase::Make {
+            return Ok(Next::Make);
+        }
+        // All organisations of this process share a few: each takes a processor and a snapshot of the database.
+        let Some(_place) = self.database.snapshot_place().await else { return Err(StepError::LeaseEnded) };
+        // What was agreed to is looked at again before each attempt, however long ago it was let through.
+        let grant = match self.redeem(request).await? {
+            Ok(grant) => grant,
+            Err(RedeemError::Unavailable(problem)) => return Err(StepError::Approval(problem.to_string())),
+            Err(RedeemError::Ended(why) | RedeemError::Refused(why)) => {
+                let why = self.ended_as(request, &why).await?;
+                return self.reject(request, why).await;
             }
-            (Some(last), Some(failure)) => {
-                let due = failure.at.micros().saturating_add(self.settings.generation.pause_micros(last.attempt));
-                if due > (self.clock)() {
-                    return Ok(Next::At(due));
-                }
-            }
-            (None, _) => {}
+        };
+        if !fence.is_held() {
+            return Err(StepError::LeaseEnded);
         }
         let started = GenerationStarted {
-            attempt: last.map_or(0, |last| last.attempt).saturating_add(1),
+            attempt: export.attempt().map_or(0, |last| last.attempt).saturating_add(1),
             fence: fence.token(),
             at: self.now()?,
         };
-        // One at a time: each takes a processor and a snapshot of the database.
-        let Ok(_permit) = self.generating.acquire().await else { return Err(StepError::LeaseEnded) };
-        let grant = match self.redeem(request).await? {
-            Ok(grant) => grant,
-            Err(error) => return Err(StepError::Approval(error.to_string())),
-        };
-        self.tidy(request, None).await?;
         let begun = self.record(request, ExportCommand::StartGeneration(started.clone())).await;
         let begun = match begun {
             // It was cancelled, or somebody else has begun: it has to be looked at again.
             Err(CommandError::Refused(_)) => return Ok(Next::Again),
             begun => begun?,
         };
+        // Only now is it certain that nobody has recorded one of them.
+        self.tidy(request, 1..started.attempt).await?;
+        let own = started.attempt..started.attempt.saturating_add(1);
         let generated = self.generate(grant, export, request, &started, begun.receipt.position + 1).await;
         if !fence.is_held() {
+            self.tidy(request, own).await?;
             return Err(StepError::LeaseEnded);
         }
         match generated {
@@ -203,9 +240,10 @@ impl Driver {
                         self.status.send_modify(|status| status.generated += 1);
                         tracing::info!(export = %request.export_id, rows, "an export is there");
                     }
-                    // Overtaken or cancelled: the file is not the export's, and goes when the export is looked at again.
+                    // Overtaken or cancelled: the file is not the export's, and never will be.
                     Err(CommandError::Refused(why)) => {
                         tracing::warn!(export = %request.export_id, %why, "a file was made in vain");
+                        self.tidy(request, own).await?;
                     }
                     Err(error) => return Err(error.into()),
                 }
@@ -214,30 +252,66 @@ impl Driver {
                 self.status.send_modify(|status| status.generation_failures += 1);
                 let attempt = started.attempt;
                 tracing::error!(export = %request.export_id, attempt, %error, "an export could not be made");
-                self.fail(request, &started, &error.to_string(), error.is_permanent()).await?;
+                let is_final = error.is_permanent()
+                    || export.failures().saturating_add(1) >= u64::from(self.settings.generation.attempts);
+                self.fail(request, &started, &error.to_string(), is_final, false).await?;
             }
         }
         Ok(Next::Again)
     }
 
-    /// Records that an attempt came to nothing. `Next::Nothing` where it was the last.
+    /// What comes before the next attempt: the end of one that nobody ended, or a pause. `None` where it is due.
+    async fn before_attempt(
+        &self,
+        export: &Export,
+        request: &Requested,
+        fence: &Fence,
+    ) -> Result<Option<Next>, StepError> {
+        let Some(last) = export.attempt() else { return Ok(None) };
+        if last.fence > fence.token() {
+            return Err(StepError::Overtaken);
+        }
+        let Some(failure) = export.last_failure().filter(|failure| failure.attempt == last.attempt) else {
+            // Nobody else may be at it: this process has the lease.
+            let is_final = export.interruptions().saturating_add(1) >= MAX_INTERRUPTIONS;
+            self.fail(request, last, INTERRUPTED, is_final, true).await?;
+            return Ok(Some(Next::Again));
+        };
+        let pause = match failure.is_interruption {
+            false => self.settings.generation.pause_micros(export.failures()),
+            true => match export.interruptions().saturating_sub(UNPAUSED_INTERRUPTIONS) {
+                0 => 0,
+                number => self.settings.generation.pause_micros(number),
+            },
+        };
+        let due = failure.at.micros().saturating_add(pause);
+        Ok((due > (self.clock)()).then_some(Next::At(due)))
+    }
+
+    /// Records that an attempt came to nothing.
     async fn fail(
         &self,
         request: &Requested,
         attempt: &GenerationStarted,
         why: &str,
-        is_permanent: bool,
-    ) -> Result<Next, StepError> {
-        let is_final = is_permanent || attempt.attempt >= u64::from(self.settings.generation.attempts);
-        let failed = GenerationFailed { attempt: attempt.attempt, why: Line::lenient(why), is_final, at: self.now()? };
-        let command = ExportCommand::RecordGenerationFailed { fence: attempt.fence, failed };
-        match self.record(request, command).await {
-            Ok(_) if is_final => Ok(Next::Nothing),
-            Ok(_) => Ok(Next::Again),
-            // Cancelled meanwhile, or begun anew by another process: there is nothing to say of this attempt.
-            Err(CommandError::Refused(_)) => Ok(Next::Nothing),
+        is_final: bool,
+        is_interruption: bool,
+    ) -> Result<(), StepError> {
+        let (attempt, fence, why) = (attempt.attempt, attempt.fence, Line::lenient(why));
+        let failed = GenerationFailed { attempt, why, is_final, is_interruption, at: self.now()? };
+        match self.record(request, ExportCommand::RecordGenerationFailed { fence, failed }).await {
+            // Refused: cancelled meanwhile, or begun anew by another process. There is nothing to say of this attempt.
+            Ok(_) | Err(CommandError::Refused(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// When it was asked for, in microseconds; 0 where the ledger does not say.
+    pub(super) async fn requested_at(&self, request: &Requested) -> Result<i64, StoreError> {
+        let stream = StreamKey::new("export", request.export_id.as_str())
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let requested = self.reader.stream(&stream, 1, 1).await?.into_iter().next();
+        Ok(requested.map_or(0, |entry| entry.recorded_at))
     }
 
     /// Carries out a command to the export.

@@ -56,33 +56,37 @@ impl Work {
         Ok((ids.into_iter().collect(), position))
     }
 
-    /// Follows the ledger by a page from `position` on, and remembers both. `None` at its end.
+    /// Follows the ledger by a page from `position` on, and remembers the exports in it. `None` at its end.
     pub async fn follow(&self, position: u64) -> Result<Option<(News, u64)>, ReactError> {
         let entries = self.reader.entries(position, PAGE).await?;
         let Some(last) = entries.last().map(|entry| entry.position) else { return Ok(None) };
         let news = news(&entries);
-        self.remember(&news.exports, last + 1).await?;
+        self.remember(&news.exports).await?;
         Ok(Some((news, last + 1)))
     }
 
-    async fn remember(&self, exports: &BTreeSet<String>, position: u64) -> Result<(), ReadError> {
-        let ledger = self.reader.id().as_str();
-        if !exports.is_empty() {
-            let mut transaction = self.database.begin().await?;
-            for export in exports {
-                sqlx::query(
-                    "insert into export_work (ledger_id, export_id) values ($1, $2) \
-                     on conflict (ledger_id, export_id) do nothing",
-                )
-                .bind(ledger)
-                .bind(export)
-                .execute(&mut *transaction)
-                .await?;
-            }
-            transaction.commit().await?;
+    async fn remember(&self, exports: &BTreeSet<String>) -> Result<(), ReadError> {
+        if exports.is_empty() {
+            return Ok(());
         }
-        // Afterwards: a crash in between lists them again.
-        positions::save(&self.database, EXPORTS, ledger, position).await
+        let mut transaction = self.database.begin().await?;
+        for export in exports {
+            sqlx::query(
+                "insert into export_work (ledger_id, export_id) values ($1, $2) \
+                 on conflict (ledger_id, export_id) do nothing",
+            )
+            .bind(self.reader.id().as_str())
+            .bind(export)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Remembers how far the ledger was followed: after the exports in it, so that a crash in between lists them again.
+    pub async fn save(&self, position: u64) -> Result<(), ReadError> {
+        positions::save(&self.database, EXPORTS, self.reader.id().as_str(), position).await
     }
 
     /// Takes an export off the list that has nothing left to do.

@@ -38,7 +38,7 @@ mod suite {
 
     pub async fn wherever_it_is_interrupted_there_is_one_file_and_one_delivery_in_the_end(mut world: World) {
         // No attempt is the last because of interruptions alone.
-        world.settings.generation.attempts = 100_000;
+        world.settings.generation.attempts = 1;
         world.record(30).await;
         let scripted = Scripted::new(&[]);
         let to: [(&str, Arc<dyn Destination>); 1] = [("bank", scripted.clone())];

@@ -38,7 +38,11 @@ mod suite {
     }
 
     fn has_tried(name: &'static str, count: u64) -> impl Fn(&Export) -> bool {
-        move |export| !export.deliveries().is_empty() && attempts(export, name).0 >= count
+        move |export| {
+            let mut deliveries = export.deliveries().iter().rev();
+            let last = deliveries.find(|delivery| delivery.destination.as_str() == name);
+            last.is_some_and(|last| last.attempts >= count)
+        }
     }
 
     pub async fn a_delivery_is_tried_again_under_its_id_until_it_succeeds(world: World) {

@@ -300,6 +300,7 @@ mod suite {
             execution_id: grant.execution_id().clone(),
             policy_version: 0,
             approved_by: Vec::new(),
+            broken_glass_by: None,
             at: world.now(),
         };
         world.exports.execute(&id, ExportCommand::Approve(approved), context()).await.unwrap();

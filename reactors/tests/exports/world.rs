@@ -145,7 +145,9 @@ impl World {
 
     pub fn sources(&self) -> Sources {
         let (reader, database) = (self.ledger.reader().clone(), self.database.clone());
-        Sources::new(reader, database, self.directory.clone(), self.personal.clone()).waiting_at_most(self.patience)
+        Sources::new(reader, database, self.directory.clone(), self.personal.clone())
+            .with_clock(self.clock())
+            .waiting_at_most(self.patience)
     }
 
     /// As a process that starts would have it.
@@ -285,7 +287,7 @@ impl World {
             requester: Requester {
                 actor: request.requested_by.clone(),
                 person: request.person.clone(),
-                required_permission: None,
+                required_permissions: Vec::new(),
             },
             reason: None,
             policy: PolicyInForce { version: 0, rule: 0, terms },

@@ -1,4 +1,4 @@
-//! Who votes in whose place. Everybody gives and ends their own; those of others take a permission.
+//! Who votes in whose place. Everybody gives, accepts and ends their own; to end those of others takes a permission.
 
 use actix_web::{HttpResponse, web};
 use daybook_approvals::Approvals;
@@ -34,8 +34,8 @@ pub(super) struct DelegationAnswer {
 /// Have somebody vote in one's place
 ///
 /// For a time of at most 366 days, and from a moment that may be still to come. It passes on votes and nothing else. Whoever
-/// stands in for somebody who asks for an approval does not vote on that. One's own take no permission, those of others
-/// `delegation:manage`; nobody makes himself the one who stands in.
+/// stands in for somebody who asks for an approval does not vote on that. Everybody gives their own, with a session; nobody
+/// gives those of others. It has no effect until whoever is to stand in accepts it.
 #[utoipa::path(
     post, path = "/v1/delegations", tag = "delegations", operation_id = "give_delegation",
     params(CommandHeaders), request_body = DelegationBody,
@@ -56,6 +56,27 @@ pub(super) async fn give(
     let delegation = body.value.delegation()?;
     let outcome = approvals.give_delegation(&caller, delegation, context).await?;
     answered(&outcome, "Delegation given")
+}
+
+/// Accept a delegation
+///
+/// By whoever is to stand in, with a session. It has effect from then on: for votes, and in that whoever stands in for
+/// somebody who asks for an approval does not vote on that.
+#[utoipa::path(
+    post, path = "/v1/delegations/{id}/accept", tag = "delegations", operation_id = "accept_delegation",
+    params(("id" = String, Path, description = "The delegation's id."), CommandHeaders),
+    responses((status = 200, description = "Accepted.", body = DelegationAnswer), CommandProblems)
+)]
+pub(super) async fn accept(
+    caller: Principal,
+    request: CommandRequest,
+    _: NoQuery,
+    approvals: Scoped<Approvals>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let context = request.context(&caller, b"");
+    let outcome = approvals.accept_delegation(&caller, &id, context).await?;
+    answered(&outcome, "Delegation accepted")
 }
 
 /// End a delegation

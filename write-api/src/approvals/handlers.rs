@@ -1,7 +1,7 @@
 //! Asking for approval, and what is done with a request besides voting.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use daybook_approvals::{Approvals, Gated};
+use daybook_approvals::{Approvals, Gated, Needed};
 use daybook_domain::approval::{ActionDigest, Approval};
 use daybook_domain::text::{ActorId, Line, Reason};
 use daybook_http_kit::openapi::{CommandHeaders, CommandProblems, CreateProblems};
@@ -60,7 +60,9 @@ pub(super) async fn opened(
 ) -> Result<Outcome<Approval>, Problem> {
     let body::Opening { action, required_permission, reason, submit } = opening;
     // What is asked for by hand is executed by nothing of Daybook: whoever uses it says what for.
-    let gated = Gated { action, required_permission, reason, execution_id: String::new(), detail: "Approval required" };
+    let required_permissions = required_permission.map(Needed::everywhere).into_iter().collect();
+    let gated =
+        Gated { action, required_permissions, reason, execution_id: String::new(), detail: "Approval required" };
     if submit { approvals.open(caller, gated, context).await } else { approvals.draft(caller, gated, context).await }
 }
 

@@ -53,6 +53,7 @@ pub(crate) const COLLECTION: &str = "/approvals";
         policies::define,
         policies::retire,
         delegations::give,
+        delegations::accept,
         delegations::end,
     ),
     components(schemas(BatchResult)),
@@ -93,5 +94,6 @@ pub(crate) fn configure(services: &mut ServiceConfig) {
         .route("/approval-policies/{action}", web::put().to(policies::define))
         .route("/approval-policies/{action}", web::delete().to(policies::retire))
         .route("/delegations", web::post().to(delegations::give))
+        .route("/delegations/{id}/accept", web::post().to(delegations::accept))
         .route("/delegations/{id}/end", web::post().to(delegations::end));
 }

@@ -81,6 +81,7 @@ pub(super) async fn define(
     action: web::Path<String>,
     body: Body<PolicyBody>,
 ) -> Result<HttpResponse, Problem> {
+    request.refuse_if_match()?;
     let context = request.context(&caller, &body.bytes);
     let action = action_type(&action)?;
     let (rules, reason) = body.value.policy()?;
@@ -112,6 +113,7 @@ pub(super) async fn retire(
     parameters: Query<RetireParameters>,
     body: OptionalBody<RetireBody>,
 ) -> Result<HttpResponse, Problem> {
+    request.refuse_if_match()?;
     let context = request.context(&caller, &body.bytes);
     let action = action_type(&action)?;
     let reason = required("reason", either("reason", body.value.reason, parameters.reason.clone())?)?;

@@ -254,7 +254,7 @@ fn electorate(pointer: &str, body: ElectorateBody) -> Result<Electorate, Invalid
 #[serde(deny_unknown_fields)]
 #[schema(as = DelegationBody)]
 pub struct DelegationBody {
-    /// Opaque id of who is stood in for; the caller where it is absent. Others' take `delegation:manage`.
+    /// Opaque id of who is stood in for: the caller, whether named or not.
     pub from: Option<String>,
     /// Opaque id of who stands in.
     pub to: String,

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_approvals::Gated;
+use daybook_approvals::{Gated, Needed};
 use daybook_domain::InvalidField;
 use daybook_domain::approval::{Approval, ApprovalStatus};
 use daybook_domain::export::{
-    Export, ExportCommand, ExportFormat, ExportKind, HexDigest, MAX_COLUMNS, MAX_DESTINATIONS, Requested, export_action,
+    Export, ExportCommand, ExportFormat, ExportKind, HexDigest, MAX_COLUMNS, MAX_DESTINATIONS, MAX_FILTER_BYTES,
+    Requested, export_action,
 };
-use daybook_domain::names::{ApprovalId, DestinationName, ExportId};
+use daybook_domain::names::{ApprovalId, DepartmentId, DestinationName, ExportId};
 use daybook_domain::text::{ActorId, Reason};
 use daybook_exports::kinds::{self, InvalidQuery};
 use daybook_http_kit::{Principal, Problem, new_id};
@@ -22,6 +23,8 @@ use crate::problems::invalid;
 
 /// The filter that keeps an export to the desks that its requester sees.
 const DESKS: &str = "desks";
+/// Most desks that one export is kept to: as many as a list in a filter has.
+const MAX_DESKS: usize = 500;
 /// What a gated call without approval is answered with.
 pub(super) const REQUIRES_APPROVAL: &str = "Export requires approval";
 
@@ -35,9 +38,9 @@ pub struct Asked {
     pub(super) deliver_to: Vec<DestinationName>,
     pub(super) reason: Option<Reason>,
     pub(super) collect: bool,
-    /// What whoever asked must still be allowed when the file is made; nothing where it holds in some departments only,
-    /// which the filters keep it to.
-    required_permission: Option<&'static str>,
+    /// What whoever asked must still be allowed when the file is made: to read such records everywhere, or in each of the
+    /// departments that the filters keep it to, and to see the columns that say how people are reached.
+    required_permissions: Vec<Needed>,
 }
 
 /// An export that was asked for, and the request for approval that decides.
@@ -82,9 +85,10 @@ impl Asked {
     ) -> Result<Self, NotAskable> {
         let scope = scope(kind, caller)?;
         let mut filters = kinds::filters(kind, filters)?;
-        if let Some(desks) = &scope {
-            keep_to(&mut filters, desks)?;
-        }
+        let mut required_permissions = match &scope {
+            Some(desks) => keep_to(&mut filters, desks, kind.required_permission())?,
+            None => vec![Needed::everywhere(kind.required_permission())],
+        };
         let columns = kinds::columns(kind, columns)?;
         let columns: Vec<String> = columns.into_iter().map(|column| column.name.to_owned()).collect();
         if columns.len() > MAX_COLUMNS {
@@ -94,13 +98,9 @@ impl Asked {
         if let Some(missing) = further.iter().find(|name| !caller.holds(name)) {
             return Err(NotAskable::Refused(Problem::forbidden(missing)));
         }
-        let required_permission = match (&scope, further.first()) {
-            (Some(_), _) => None,
-            (None, Some(further)) => Some(*further),
-            (None, None) => Some(kind.required_permission()),
-        };
+        required_permissions.extend(further.into_iter().map(Needed::everywhere));
         let (deliver_to, reason) = (Vec::new(), None);
-        Ok(Self { kind, format, filters, columns, deliver_to, reason, collect: false, required_permission })
+        Ok(Self { kind, format, filters, columns, deliver_to, reason, collect: false, required_permissions })
     }
 
     /// Records that it is asked for, and opens the request for approval. The export comes first: once somebody approves, it
@@ -135,6 +135,8 @@ impl Asked {
             reason: self.reason.clone(),
             digest: HexDigest::parse("/digest", digest.as_str()).map_err(invalid)?,
         };
+        // What the gate refuses must not be recorded first: nobody would ever decide on it.
+        desk.approvals.may_open(caller, self.gated(&requested)?, &opening).await?;
         let command = ExportCommand::Request(Box::new(requested.clone()));
         let export = desk.execute(&id, command, context.clone()).await?;
         let approval = self.open_approval(desk, caller, &requested, &context).await?;
@@ -149,15 +151,18 @@ impl Asked {
         request: &Requested,
         context: &CommandContext,
     ) -> Result<Outcome<Approval>, Problem> {
-        let gated = Gated {
+        let opening = opening(request.export_id.as_str(), request.digest.as_str(), context)?;
+        desk.approvals.open(caller, self.gated(request)?, opening).await
+    }
+
+    fn gated(&self, request: &Requested) -> Result<Gated, Problem> {
+        Ok(Gated {
             action: request.action().map_err(invalid)?,
-            required_permission: self.required_permission,
+            required_permissions: self.required_permissions.clone(),
             reason: request.reason.clone(),
             execution_id: request.export_id.to_string(),
             detail: REQUIRES_APPROVAL,
-        };
-        let opening = opening(request.export_id.as_str(), request.digest.as_str(), context)?;
-        desk.approvals.open(caller, gated, opening).await
+        })
     }
 
     /// The same, to be taken by asking again.
@@ -220,35 +225,57 @@ fn escaped(name: &str) -> String {
     name.chars().take(100).collect::<String>().replace('~', "~0").replace('/', "~1")
 }
 
+/// A desk that the caller sees, which is a department.
+struct Desk {
+    id: String,
+    name: String,
+}
+
 /// The desks that the caller may see, where it is not all there is. 403 for whoever may not see such records at all.
-fn scope(kind: ExportKind, caller: &Principal) -> Result<Option<Vec<String>>, NotAskable> {
+fn scope(kind: ExportKind, caller: &Principal) -> Result<Option<Vec<Desk>>, NotAskable> {
     let permission = kind.required_permission();
     if caller.holds(permission) {
         return Ok(None);
     }
     let within = caller.access.departments.iter().filter(|access| access.permissions.contains_name(permission));
-    let desks: Vec<String> = within.map(|access| access.name.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    let mut desks: Vec<Desk> = within.map(|access| Desk { id: access.id.clone(), name: access.name.clone() }).collect();
+    desks.sort_by(|one, other| one.name.cmp(&other.name));
+    desks.dedup_by(|one, other| one.id == other.id);
     if kind != ExportKind::Incidents || desks.is_empty() {
         return Err(NotAskable::Refused(Problem::forbidden(permission)));
     }
     Ok(Some(desks))
 }
 
-/// Narrows to the desks that the caller sees, and to those among them that were asked for.
-fn keep_to(filters: &mut BTreeMap<String, String>, seen: &[String]) -> Result<(), NotAskable> {
+/// Narrows to the desks that the caller sees, and to those among them that were asked for. Answers what has to hold in each.
+fn keep_to(
+    filters: &mut BTreeMap<String, String>,
+    seen: &[Desk],
+    permission: &'static str,
+) -> Result<Vec<Needed>, NotAskable> {
     let wanted: Option<Vec<String>> = match filters.get(DESKS) {
         Some(text) => Some(serde_json::from_str(text).map_err(|error| NotAskable::Refused(Problem::internal(&error)))?),
         None => None,
     };
-    let is_wanted = |desk: &&String| {
-        wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|name| name.to_lowercase() == desk.to_lowercase()))
+    let is_wanted = |desk: &&Desk| {
+        wanted.as_ref().is_none_or(|wanted| wanted.iter().any(|name| name.to_lowercase() == desk.name.to_lowercase()))
     };
-    let desks: Vec<&String> = seen.iter().filter(is_wanted).collect();
+    let desks: Vec<&Desk> = seen.iter().filter(is_wanted).collect();
     if desks.is_empty() {
-        return Err(NotAskable::Refused(Problem::forbidden(ExportKind::Incidents.required_permission())));
+        return Err(NotAskable::Refused(Problem::forbidden(permission)));
     }
-    filters.insert(DESKS.to_owned(), serde_json::json!(desks).to_string());
-    Ok(())
+    let names: BTreeSet<&str> = desks.iter().map(|desk| desk.name.as_str()).collect();
+    let names = serde_json::json!(names).to_string();
+    if names.len() > MAX_FILTER_BYTES || desks.len() > MAX_DESKS {
+        let why = format!("must name fewer desks: you see {}, and {MAX_DESKS} fit into one export", seen.len());
+        return Err(InvalidQuery { field: format!("filters.{DESKS}"), why }.into());
+    }
+    filters.insert(DESKS.to_owned(), names);
+    let needed = |desk: &Desk| {
+        let department = DepartmentId::parse("", desk.id.as_str()).map_err(invalid)?;
+        Ok(Needed { name: permission, department: Some(department) })
+    };
+    desks.into_iter().map(needed).collect::<Result<_, Problem>>().map_err(NotAskable::Refused)
 }
 
 fn destinations(faults: &mut Faults, given: Vec<String>, known: &BTreeSet<DestinationName>) -> Vec<DestinationName> {
@@ -282,7 +309,7 @@ mod tests {
     fn within(names: &[&str]) -> Principal {
         let permissions = PermissionSet::from_names(["incident:read"]);
         let department = |name: &&str| DepartmentAccess {
-            id: format!("dep_{}", name.to_lowercase()),
+            id: format!("dep_{}", name.to_lowercase().replace(' ', "_")),
             name: (*name).to_owned(),
             permissions,
         };
@@ -318,7 +345,21 @@ mod tests {
         assert_eq!((other.status(), other.missing_permission()), (403, Some("incident:read")));
         let none = asked(&within(&[]), ExportKind::Incidents, &[]).unwrap_err();
         assert_eq!(none.missing_permission(), Some("incident:read"));
+        let needed = asked(&caller, ExportKind::Incidents, &[("desks", r#"["rates"]"#)]).unwrap().required_permissions;
+        let rates = Some(DepartmentId::parse("", "dep_rates").unwrap());
+        assert_eq!(needed, [Needed { name: "incident:read", department: rates }], "looked at again when it is made");
         let elsewhere = asked(&caller, ExportKind::Transactions, &[]).unwrap_err();
         assert_eq!(elsewhere.missing_permission(), Some("transaction:read"), "desks are of incidents");
+    }
+
+    #[test]
+    fn many_desks_fit_and_too_many_are_refused_by_name() {
+        let names: Vec<String> = (0..501).map(|number| format!("Desk number {number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let most = asked(&within(&names[..500]), ExportKind::Incidents, &[]).unwrap();
+        assert!(most.filters[DESKS].len() > 1_000 && most.required_permissions.len() == 500);
+        let too_many = asked(&within(&names), ExportKind::Incidents, &[]).unwrap_err();
+        assert_eq!(serde_json::to_value(&too_many).unwrap()["errors"][0]["pointer"], "/filters/desks");
+        assert!(asked(&within(&names), ExportKind::Incidents, &[("desks", r#"["Desk number 7"]"#)]).is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! Verifying many exports at once: those that were made in a time, the newest first, each recorded as it is looked at.
 //!
-//! Which ones there are is read from the ledger itself, so that a file that somebody took away is missed.
+//! Which ones there are is read from the ledger itself, so that a file that somebody took away is missed. Each process reads
+//! each entry for that once.
 
 use actix_web::HttpResponse;
 use daybook_domain::Timestamp;
@@ -9,22 +10,16 @@ use daybook_http_kit::answer::ReceiptView;
 use daybook_http_kit::openapi::{BulkHeaders, CommandProblems};
 use daybook_http_kit::permission::ExportManage;
 use daybook_http_kit::{Allowed, CommandRequest, Problem, Query, Scoped};
-use daybook_ledger::LedgerReader;
 use daybook_ledger::commands::{CommandContext, Outcome};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::desk::{ExportDesk, actor};
+use super::made::Made;
 use super::verify::{is_file_right, is_signature_right, look_at, record, result_of, trusted_keys};
 
 /// Most files of one request.
 const MAX_FILES: usize = 100;
-/// Most entries that are read to find them.
-const MAX_ENTRIES: u64 = 500_000;
-/// Entries that are read at once.
-const PAGE: u64 = 1_000;
-/// What says that an export's file is there.
-const GENERATED: &str = "export.generated";
 
 /// Which exports.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -45,10 +40,14 @@ pub struct BatchParameters {
 pub struct BatchAnswer {
     /// One an export.
     pub results: Vec<BatchItem>,
-    /// False where there may be more: at most 100 files and 500,000 entries are looked at. `end_date` goes on from there.
+    /// False where there may be more: at most 100 files are looked at, and `end_date` with `looked_back_to` goes on from
+    /// there; or `unread_entries` is above 0.
     pub is_complete: bool,
-    /// When the oldest entry was recorded that was looked at.
+    /// When the oldest file that was looked at was recorded.
     pub looked_back_to: Option<String>,
+    /// Entries of the ledger that this process has not read yet to find exports in them, which takes a process several calls
+    /// in a large ledger, once. The same call goes on.
+    pub unread_entries: u64,
 }
 
 /// What came of one export.
@@ -113,7 +112,12 @@ pub async fn verify(
         });
     }
     let looked_back_to = found.looked_back_to.map(daybook_ledger::keys::time::rfc3339);
-    Ok(HttpResponse::Ok().json(BatchAnswer { results, is_complete: found.is_complete, looked_back_to }))
+    Ok(HttpResponse::Ok().json(BatchAnswer {
+        results,
+        is_complete: found.is_complete,
+        looked_back_to,
+        unread_entries: found.unread_entries,
+    }))
 }
 
 /// Which exports are wanted; times in microseconds.
@@ -130,6 +134,7 @@ struct Found {
     exports: Vec<Outcome<Export>>,
     is_complete: bool,
     looked_back_to: Option<i64>,
+    unread_entries: u64,
 }
 
 impl Wanted {
@@ -141,56 +146,32 @@ impl Wanted {
         Ok(Self { kind, start, end })
     }
 
-    /// Reads the ledger backwards from the end of the time.
+    /// Reads what the ledger has got since the last call, and takes the newest.
     async fn find(&self, desk: &ExportDesk) -> Result<Found, Problem> {
-        let reader = desk.ledger.reader();
-        let unavailable = |error| Problem::store_unavailable(&error);
-        let mut before = self.end_of_time(reader).await?;
-        let limit = before.saturating_sub(MAX_ENTRIES);
-        let mut found = Found::default();
-        while before > limit {
-            let from = before.saturating_sub(PAGE).max(limit);
-            let count = usize::try_from(before - from).unwrap_or(usize::MAX);
-            let page = reader.entries(from, count).await.map_err(unavailable)?;
-            for entry in page.iter().rev() {
-                if self.start.is_some_and(|start| entry.recorded_at < start) {
-                    found.is_complete = true;
-                    return Ok(found);
-                }
-                found.looked_back_to = Some(entry.recorded_at);
-                if entry.event_type != GENERATED {
-                    continue;
-                }
-                let export = desk.find(&entry.stream.stream_id).await?;
-                let kind = export.aggregate.request().map(|request| request.kind);
-                if export.aggregate.has_file() && self.kind.is_none_or(|wanted| kind == Some(wanted)) {
-                    found.exports.push(export);
-                }
-                if found.exports.len() >= MAX_FILES {
-                    return Ok(found);
-                }
+        let (made, unread_entries) = {
+            let mut made = desk.made.lock().await;
+            let unread_entries = made.read_on(desk.ledger.reader()).await?;
+            // One more than there can be: then it is not all.
+            let found = made.newest_first().filter(|made| self.takes(made)).take(MAX_FILES + 1);
+            (found.cloned().collect::<Vec<Made>>(), unread_entries)
+        };
+        let is_complete = made.len() <= MAX_FILES && unread_entries == 0;
+        let mut found = Found { is_complete, unread_entries, ..Found::default() };
+        for made in made.into_iter().take(MAX_FILES) {
+            found.looked_back_to = Some(made.at);
+            let export = desk.find(&made.id).await?;
+            // It may have been removed in between.
+            if export.aggregate.has_file() {
+                found.exports.push(export);
             }
-            before = from;
         }
-        found.is_complete = before == 0;
         Ok(found)
     }
 
-    /// The number of entries that were recorded by the end of the time: the ledger's times never go back.
-    async fn end_of_time(&self, reader: &LedgerReader) -> Result<u64, Problem> {
-        let unavailable = |error| Problem::store_unavailable(&error);
-        let size = reader.head().await.map_err(unavailable)?.size;
-        let Some(end) = self.end else { return Ok(size) };
-        let (mut low, mut high) = (0_u64, size);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let entry = reader.entries(middle, 1).await.map_err(unavailable)?;
-            match entry.first() {
-                Some(entry) if entry.recorded_at <= end => low = middle + 1,
-                _ => high = middle,
-            }
-        }
-        Ok(low)
+    fn takes(&self, made: &Made) -> bool {
+        self.start.is_none_or(|start| made.at >= start)
+            && self.end.is_none_or(|end| made.at <= end)
+            && self.kind.is_none_or(|kind| made.kind.is_none_or(|of| of == kind))
     }
 }
 

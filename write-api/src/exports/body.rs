@@ -89,6 +89,16 @@ pub struct CancelBody {
     pub reason: Option<String>,
 }
 
+/// Why an export's file is removed.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ExportRemoveBody)]
+pub struct RemoveBody {
+    /// Why: 1 to 2,000 characters.
+    #[schema(example = "Its time is over")]
+    pub reason: String,
+}
+
 /// Where an export is to go once more.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

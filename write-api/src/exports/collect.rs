@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use daybook_domain::approval::ApprovalStatus;
-use daybook_domain::export::{Collected, Export, ExportCommand, ExportError, ExportStatus, Requested};
+use daybook_domain::export::{Collected, Export, ExportCommand, ExportError, ExportStatus, Removed, Requested};
+use daybook_domain::text::Reason;
 use daybook_http_kit::{Principal, Problem};
 use daybook_ledger::commands::{CommandContext, Outcome};
 use tokio::time::{Instant, timeout_at};
@@ -14,9 +15,15 @@ use super::asking::{Asked, REQUIRES_APPROVAL};
 use super::desk::{ExportDesk, actor};
 use super::file;
 use super::handlers::{pending, waiting};
+use super::verify::{look_at, record, trusted_keys};
+use crate::problems::invalid;
 
 /// How long a call waits for a file that is being made.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a file waits to be taken where its approval does not say: a day.
+const DAY_MICROS: i64 = 86_400_000_000;
+/// Why an export is recorded to be removed whose file is not there any more.
+const LOST: &str = "lost: the file was not in its place when it was to be handed out";
 
 /// How far the export that the caller comes for has come.
 enum Standing {
@@ -76,7 +83,7 @@ async fn standing(
     context: &CommandContext,
 ) -> Result<Standing, Problem> {
     let state = desk.approvals.directory().up_to_date().await?;
-    let mine = state.exports_to_collect_of(state.person_of(caller.actor.id.as_str()));
+    let mine = state.exports_to_collect_of(caller.actor.id.as_str());
     for found in mine.iter().filter(|found| asked.is_asked_by(&found.request)) {
         let export = Box::new(desk.find(found.request.export_id.as_str()).await?);
         match export.aggregate.status() {
@@ -86,13 +93,50 @@ async fn standing(
                 // It ended; that is recorded in the export as well, soon.
                 _ => {}
             },
-            Some(ExportStatus::Approved | ExportStatus::Generating | ExportStatus::Generated) => {
+            Some(ExportStatus::Approved | ExportStatus::Generating) => return Ok(Standing::Coming(export)),
+            Some(ExportStatus::Generated) if is_to_be_had(desk, caller, &export, context).await? => {
                 return Ok(Standing::Coming(export));
             }
             _ => {}
         }
     }
     Ok(Standing::Nothing)
+}
+
+/// Whether a file that was made can still be handed out: not for longer than its approval would have lasted, and not where
+/// it is lost, which is recorded. Else the caller asks anew.
+async fn is_to_be_had(
+    desk: &ExportDesk,
+    caller: &Principal,
+    export: &Outcome<Export>,
+    context: &CommandContext,
+) -> Result<bool, Problem> {
+    let Some(generated) = export.aggregate.generated() else { return Ok(false) };
+    let until = generated.at.micros().saturating_add(lifetime(desk, export).await?);
+    if until < desk.now()?.micros() {
+        return Ok(false);
+    }
+    if file::is_there(desk, generated).await? {
+        return Ok(true);
+    }
+    tracing::error!(export_id = export.id, "the file of an export is lost; it is asked for anew");
+    let why = Reason::parse("", LOST).map_err(invalid)?;
+    let removed = Removed { by: actor(caller)?, why, at: desk.now()? };
+    let outcome = desk.execute(&export.id, ExportCommand::Remove(removed), context.clone()).await?;
+    desk.approvals.directory().settle_at(outcome.receipt.position).await?;
+    Ok(false)
+}
+
+/// How long a grant of the policy lasts under which the export was approved, in microseconds.
+async fn lifetime(desk: &ExportDesk, export: &Outcome<Export>) -> Result<i64, Problem> {
+    let approval = match desk.approvals.find(&approval_of(export)).await {
+        Ok(approval) => approval.aggregate,
+        Err(problem) if problem.status() == 404 => return Ok(DAY_MICROS),
+        Err(problem) => return Err(problem),
+    };
+    let seconds = approval.policy().map(|policy| policy.terms.grant_seconds);
+    let micros = seconds.map(|seconds| i64::try_from(seconds.saturating_mul(1_000_000)).unwrap_or(i64::MAX));
+    Ok(micros.unwrap_or(DAY_MICROS))
 }
 
 /// How far the approval has come. Where the request for it was never opened, because the process died in between, it is
@@ -149,8 +193,8 @@ fn gone(asked: &Asked) -> Problem {
     Problem::conflict("export.ended", detail)
 }
 
-/// Records that it is taken, then streams it: nothing leaves the house unrecorded. A download that breaks off is repeated
-/// with `GET /exports/{id}/file`.
+/// Compares the file with what was recorded, records that it is taken, then streams it: nothing leaves the house unrecorded,
+/// or other than it was approved. A download that breaks off is repeated with `GET /exports/{id}/file`.
 async fn take(
     desk: &ExportDesk,
     caller: &Principal,
@@ -160,8 +204,17 @@ async fn take(
     let (Some(request), Some(generated)) = (export.aggregate.request(), export.aggregate.generated()) else {
         return Err(daybook_approvals::refused(&ExportError::NotFound));
     };
-    let opened = file::open(desk, generated).await?;
     let caller = actor(caller)?;
+    let (opened, is_right) = file::open_and_compare(desk, generated).await?;
+    if !is_right {
+        tracing::error!(export_id = export.id, "the file of an export is not what was recorded");
+        let verification = look_at(desk, &export.aggregate, trusted_keys(desk).await?).await?;
+        // It may have been put right in between: then there is nothing to be recorded.
+        if !verification.is_verified() {
+            record(desk, &export.id, &verification, caller, context).await?;
+        }
+        return Err(Problem::conflict("export.tampered", "the file is not what was recorded: it is not handed out"));
+    }
     // Another account of the same person takes it in that person's name.
     let by = if caller == request.requested_by { caller } else { request.person.clone() };
     let command = ExportCommand::Collect(Collected { by, at: desk.now()? });

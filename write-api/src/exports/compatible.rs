@@ -27,6 +27,8 @@ pub struct TransactionParameters {
     status: Option<String>,
     /// ISO 4217 code.
     currency: Option<String>,
+    /// Refused with 422 `export.anomalies_not_recorded`: transactions have no such mark yet.
+    is_anomaly: Option<String>,
     /// The earliest time, RFC 3339 or a date.
     start: Option<String>,
     /// The latest time; a date takes that day in.
@@ -82,6 +84,8 @@ pub struct ActionParameters {
     action: Option<String>,
     /// Opaque id of who asked for it.
     submitted_by: Option<String>,
+    /// Opaque id of whose vote approved it.
+    approved_by: Option<String>,
     /// The earliest, RFC 3339 or a date.
     start: Option<String>,
     /// The latest; a date takes that day in.
@@ -99,6 +103,9 @@ pub struct TrailParameters {
     entity_type: Option<String>,
     /// What happened, for example `incident.opened`.
     event_type: Option<String>,
+    /// Only the newest so many, the newest first; all of them, the oldest first, if it is absent.
+    #[param(value_type = Option<u64>)]
+    limit: Option<String>,
     /// The earliest, RFC 3339 or a date.
     start: Option<String>,
     /// The latest; a date takes that day in.
@@ -109,7 +116,7 @@ pub struct TrailParameters {
 struct Call<'a> {
     kind: ExportKind,
     format: Option<&'a str>,
-    filters: [(&'static str, Option<&'a String>); 5],
+    filters: [(&'static str, Option<&'a String>); 6],
 }
 
 impl Call<'_> {
@@ -161,11 +168,17 @@ pub async fn transactions(
     desk: Scoped<ExportDesk>,
     query: Query<TransactionParameters>,
 ) -> Result<HttpResponse, Problem> {
+    // To leave it out would hand out other transactions than were asked for.
+    if query.is_anomaly.as_ref().is_some_and(|value| !value.trim().is_empty()) {
+        let detail = "it is not recorded yet whether a transaction is an anomaly; leave is_anomaly out";
+        return Err(Problem::refused("export.anomalies_not_recorded", detail).at("?is_anomaly", "is not recorded yet"));
+    }
     let filters = [
         ("status", query.status.as_ref()),
         ("currency", query.currency.as_ref()),
         ("start", query.start.as_ref()),
         ("end", query.end.as_ref()),
+        ("", None),
         ("", None),
     ];
     Call { kind: ExportKind::Transactions, format: query.format.as_deref(), filters }
@@ -197,6 +210,7 @@ pub async fn incidents(
         ("assigned_to", query.assigned_to.as_ref()),
         ("start", query.start.as_ref()),
         ("end", query.end.as_ref()),
+        ("", None),
     ];
     Call { kind: ExportKind::Incidents, format: query.format.as_deref(), filters }
         .answer(&desk, &caller, &request)
@@ -227,6 +241,7 @@ pub async fn users(
         ("start", query.start.as_ref()),
         ("end", query.end.as_ref()),
         ("", None),
+        ("", None),
     ];
     Call { kind: ExportKind::Users, format: query.format.as_deref(), filters }.answer(&desk, &caller, &request).await
 }
@@ -254,6 +269,7 @@ pub async fn agent_actions(
         ("action", query.action.as_ref()),
         ("requested_by", query.submitted_by.as_ref()),
         ("start", query.start.as_ref()),
+        ("approved_by", query.approved_by.as_ref()),
         ("end", query.end.as_ref()),
     ];
     Call { kind: ExportKind::AgentActions, format: query.format.as_deref(), filters }
@@ -284,6 +300,7 @@ pub async fn audit_trail(
         ("event_type", query.event_type.as_ref()),
         ("start", query.start.as_ref()),
         ("end", query.end.as_ref()),
+        (kinds::LIMIT, query.limit.as_ref()),
         ("", None),
     ];
     Call { kind: ExportKind::AuditTrail, format: query.format.as_deref(), filters }

@@ -15,14 +15,16 @@ use daybook_ledger::Ledger;
 use daybook_ledger::commands::{CommandContext, CommandError, Commands, Outcome};
 use daybook_ledger::cqrs::StreamPolicy;
 use daybook_ledger::sequencer::Clock;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
-use tokio::sync::{Mutex, Semaphore};
-
+use super::made::MadeExports;
 use crate::problems::invalid;
 use crate::state::TRIES;
 
 /// Files that are read to be verified at once: each takes a disk's whole speed.
 const LOOKING_AT_ONCE: usize = 2;
+/// Uploads that are received at once: each may take more than a gigabyte of disk for up to ten minutes.
+const RECEIVING_AT_ONCE: usize = 4;
 
 /// The exports of one organisation: commands, the gate that they go through, and the files. In the app as
 /// `web::Data<Organizations<ExportDesk>>`. Cheap to clone.
@@ -37,6 +39,10 @@ pub struct ExportDesk {
     pub(crate) asking: Arc<Mutex<()>>,
     /// Files that are read to be verified at once.
     pub(crate) looking: Arc<Semaphore>,
+    /// Uploads that are being received; apart from the above, which a slow client must not hold.
+    pub(crate) receiving: Arc<Semaphore>,
+    /// Which exports have a file, as far as the ledger was read for that.
+    pub(crate) made: Arc<Mutex<MadeExports>>,
     clock: Clock,
 }
 
@@ -57,6 +63,8 @@ impl ExportDesk {
             destinations: Arc::default(),
             asking: Arc::default(),
             looking: Arc::new(Semaphore::new(LOOKING_AT_ONCE)),
+            receiving: Arc::new(Semaphore::new(RECEIVING_AT_ONCE)),
+            made: Arc::default(),
             clock,
         }
     }
@@ -66,6 +74,11 @@ impl ExportDesk {
     pub fn with_destinations(mut self, destinations: impl IntoIterator<Item = DestinationName>) -> Self {
         self.destinations = Arc::new(destinations.into_iter().collect());
         self
+    }
+
+    /// A turn to send files that are to be verified; `None` while all of them are taken.
+    pub fn hold_upload(&self) -> Option<SemaphorePermit<'_>> {
+        self.receiving.try_acquire().ok()
     }
 
     /// When the request arrived.

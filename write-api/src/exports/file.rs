@@ -20,7 +20,7 @@ const CONTENT_SIGNATURE: HeaderName = HeaderName::from_static("x-content-signatu
 const PIECE: usize = 64 * 1024;
 
 /// Opens the file; 409 `export.file_missing` where it is not in its place.
-pub(super) async fn open(desk: &ExportDesk, generated: &Generated) -> Result<OpenedFile, Problem> {
+async fn open(desk: &ExportDesk, generated: &Generated) -> Result<OpenedFile, Problem> {
     desk.files.open_range(generated.file.as_str(), None).await.map_err(|error| match error {
         FilesError::NotFound(name) => {
             tracing::error!(file = name, "the file of an export is not in its place");
@@ -28,6 +28,27 @@ pub(super) async fn open(desk: &ExportDesk, generated: &Generated) -> Result<Ope
         }
         error => Problem::internal(&error),
     })
+}
+
+/// Whether the file is in its place.
+pub(super) async fn is_there(desk: &ExportDesk, generated: &Generated) -> Result<bool, Problem> {
+    let path = desk.files.path(generated.file.as_str()).map_err(|error| Problem::internal(&error))?;
+    tokio::fs::try_exists(path).await.map_err(|error| Problem::internal(&error))
+}
+
+/// Opens the file and reads all of it: whether it has the length and the digests that were recorded. It then stands at its
+/// beginning, and is the very file that was compared, whatever is put in its place meanwhile.
+pub(super) async fn open_and_compare(desk: &ExportDesk, generated: &Generated) -> Result<(OpenedFile, bool), Problem> {
+    let opened = open(desk, generated).await?;
+    if opened.length != generated.bytes {
+        return Ok((opened, false));
+    }
+    let _turn = desk.looking.acquire().await.map_err(|error| Problem::internal(&error))?;
+    let (opened, digests) = opened.with_digests().await.map_err(|error| Problem::internal(&error))?;
+    let is_right = digests.bytes == generated.bytes
+        && digests.blake3_hex() == generated.blake3.as_str()
+        && digests.sha256_hex() == generated.sha256.as_str();
+    Ok((opened, is_right))
 }
 
 /// The whole file.

@@ -3,7 +3,8 @@
 use actix_web::http::header::{HeaderValue, LINK, LOCATION};
 use actix_web::{HttpResponse, web};
 use daybook_approvals::refused;
-use daybook_domain::export::{DeliveryCause, Export, ExportCommand, ExportError};
+use daybook_domain::approval::ApprovalStatus;
+use daybook_domain::export::{DeliveryCause, Export, ExportCommand, ExportError, Removed};
 use daybook_domain::names::{DeliveryId, DestinationName};
 use daybook_domain::text::Reason;
 use daybook_http_kit::answer::{ReceiptView, path_segment, proof_link, respond};
@@ -14,12 +15,12 @@ use daybook_http_kit::{
     API_PREFIX, Allowed, Body, CommandRequest, NoQuery, OptionalBody, Principal, Problem, Scoped, json, new_id,
     with_position,
 };
-use daybook_ledger::commands::Outcome;
+use daybook_ledger::commands::{CommandContext, Outcome};
 use serde_json::{Map, Value};
 
 use super::COLLECTION;
 use super::asking::{Asked, Opened, REQUIRES_APPROVAL};
-use super::body::{CancelBody, RedeliverBody, RequestBody, refuse_records};
+use super::body::{CancelBody, RedeliverBody, RemoveBody, RequestBody, refuse_records};
 use super::desk::{ExportDesk, actor};
 use super::view::{ExportAnswer, ExportView, PendingAnswer};
 use crate::problems::invalid;
@@ -91,7 +92,7 @@ pub(super) fn waiting(
 
 /// Stop an export
 ///
-/// While there is no file yet. By whoever asked for it, or with `export:manage`.
+/// While there is no file yet. By whoever asked for it, or with `export:manage`. Its request for approval ends with it.
 #[utoipa::path(
     post, path = "/v1/exports/{id}/cancel", tag = "exports", operation_id = "cancel_export",
     params(("id" = String, Path, description = "The export's id."), CommandHeaders), request_body = Option<CancelBody>,
@@ -110,8 +111,68 @@ pub async fn cancel(
         caller.require::<ExportManage>()?;
     }
     let reason = Reason::parse_optional("/reason", body.value.reason).map_err(invalid)?;
-    let command = ExportCommand::Cancel { by: actor(&caller)?, reason, at: desk.now()? };
+    let context = request.context(&caller, &body.bytes);
+    let command = ExportCommand::Cancel { by: actor(&caller)?, reason: reason.clone(), at: desk.now()? };
+    let outcome = desk.execute(&id, command, context.clone()).await?;
+    end_approval(&desk, &caller, &outcome.aggregate, reason, context).await?;
+    Ok(respond(&outcome, COLLECTION, &ExportAnswer::of(&outcome)))
+}
+
+/// Ends the request for approval of an export that was cancelled: nobody is asked to decide on what nobody wants. A request
+/// that is decided, and used up, stays as it is. A repeat of the call does what is left.
+async fn end_approval(
+    desk: &ExportDesk,
+    caller: &Principal,
+    export: &Export,
+    reason: Option<Reason>,
+    context: CommandContext,
+) -> Result<(), Problem> {
+    let Some(request) = export.request() else { return Ok(()) };
+    let id = request.approval_id.as_str();
+    let context = CommandContext { command: None, expected_version: None, ..context };
+    let is_requester = request.requested_by.as_str() == caller.actor.id;
+    let ended = match desk.approvals.find(id).await {
+        Ok(approval) => match approval.aggregate.status() {
+            Some(ApprovalStatus::Draft | ApprovalStatus::Pending | ApprovalStatus::Approved) if is_requester => {
+                desk.approvals.withdraw(caller, id, reason, context).await.map(drop)
+            }
+            _ => desk.approvals.void_for_cancelled(id, &context).await,
+        },
+        Err(problem) => Err(problem),
+    };
+    match ended {
+        // There is none, or it ended otherwise, or was used up, in this very moment: nothing is made for a cancelled export.
+        Err(problem) if problem.status() < 500 => Ok(()),
+        ended => ended,
+    }
+}
+
+/// Remove an export's file
+///
+/// The file, its manifest and its signature are gone from here afterwards; what the ledger recorded of them stays, and so do
+/// copies that were delivered.
+#[utoipa::path(
+    post, path = "/v1/exports/{id}/remove", tag = "exports", operation_id = "remove_export",
+    params(("id" = String, Path, description = "The export's id."), CommandHeaders), request_body = RemoveBody,
+    responses((status = 200, description = "Removed.", body = ExportAnswer), CommandProblems)
+)]
+pub async fn remove(
+    caller: Allowed<ExportManage>,
+    request: CommandRequest,
+    _: NoQuery,
+    desk: Scoped<ExportDesk>,
+    id: web::Path<String>,
+    body: Body<RemoveBody>,
+) -> Result<HttpResponse, Problem> {
+    let why = Reason::parse("/reason", body.value.reason).map_err(invalid)?;
+    let command = ExportCommand::Remove(Removed { by: actor(&caller)?, why, at: desk.now()? });
+    // Recorded first: what is gone is known to be gone. Where the files stay behind, a repeat removes them.
     let outcome = desk.execute(&id, command, request.context(&caller, &body.bytes)).await?;
+    if let Some(request) = outcome.aggregate.request() {
+        let (files, export_id) = (desk.files.clone(), request.export_id.clone());
+        let removed = tokio::task::spawn_blocking(move || files.remove(&export_id)).await;
+        removed.map_err(|error| Problem::internal(&error))?.map_err(|error| Problem::internal(&error))?;
+    }
     Ok(respond(&outcome, COLLECTION, &ExportAnswer::of(&outcome)))
 }
 

@@ -10,7 +10,9 @@ mod desk;
 mod file;
 pub mod handlers;
 mod legacy;
+mod made;
 pub mod refused;
+mod sent;
 pub mod uploaded;
 pub mod verify;
 mod view;
@@ -18,7 +20,7 @@ mod view;
 use actix_web::web::{self, ServiceConfig};
 
 pub use batch::{BatchAnswer, BatchItem};
-pub use body::{CancelBody, RedeliverBody, RequestBody};
+pub use body::{CancelBody, RedeliverBody, RemoveBody, RequestBody};
 pub use desk::ExportDesk;
 pub use uploaded::UploadAnswer;
 pub use verify::VerifyAnswer;
@@ -35,6 +37,7 @@ pub(crate) fn configure(services: &mut ServiceConfig) {
         .route("/exports/{id}", web::patch().to(refused::change))
         .route("/exports/{id}/cancel", web::post().to(handlers::cancel))
         .route("/exports/{id}/redeliver", web::post().to(handlers::redeliver))
+        .route("/exports/{id}/remove", web::post().to(handlers::remove))
         .route("/exports/{id}/verify", web::post().to(verify::verify))
         .route("/verification/verify_export", web::post().to(uploaded::verify))
         .route("/transactions/export", web::get().to(compatible::transactions))

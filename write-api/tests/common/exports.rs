@@ -45,7 +45,7 @@ fn now() -> Timestamp {
 }
 
 /// A key that the ledger has announced.
-async fn ring(fixture: &Fixture) -> KeyRing {
+pub async fn ring(fixture: &Fixture) -> KeyRing {
     let options = || KeyRingOptions {
         folder: fixture.files.folder().parent().unwrap().join("keys"),
         origin: "example.com/main".to_owned(),
@@ -72,6 +72,7 @@ pub async fn make(fixture: &Fixture, id: &str, rows: &str) -> Outcome<Export> {
         execution_id: grant.execution_id().clone(),
         policy_version: grant.policy_version(),
         approved_by: grant.approvers().to_vec(),
+        broken_glass_by: None,
         at: now(),
     };
     commands.execute(id, ExportCommand::Approve(approved), context()).await.unwrap();
@@ -121,6 +122,7 @@ fn manifest(id: &str, file: &str, digests: &Digests, rows: u64) -> Manifest {
         approval: Approval {
             approval_id: text("apr_1"),
             approved_by: Vec::new(),
+            broken_glass_by: None,
             digest: "0".repeat(64),
             policy_version: 0,
         },

@@ -120,3 +120,25 @@ fn inactive_and_automatic_voters_do_not_stand_in() {
     story.refuses(approve(Voter { is_active: false, ..delegate.clone() }), ApprovalError::VoterInactive);
     story.refuses(approve(Voter { is_person: false, ..delegate }), ApprovalError::PersonRequired);
 }
+
+#[test]
+fn nobody_hands_on_a_vote_that_he_could_not_cast() {
+    let story = Story::pending(one_vote());
+    let barred = Delegator { is_barred: true, ..delegator("usr_a", &["admin"]) };
+    let delegate = stands_for("usr_d", vec![barred.clone()]);
+    story.refuses(approve(delegate.clone()), ApprovalError::NotEligible);
+    story.refuses(on_behalf(delegate, "usr_a"), ApprovalError::DelegateOfRequester);
+    // Another absent who could vote is voted for.
+    let both = stands_for("usr_d", vec![barred, delegator("usr_b", &["admin"])]);
+    assert_eq!(story.approval.eligibility(&both, at(1)).unwrap().stands_for, Some(actor("usr_b")));
+}
+
+#[test]
+fn whoever_is_named_is_stood_in_for_by_the_account_that_is_named_alone() {
+    let clause = Clause { votes: 1, from: vec![Electorate::Person(actor("usr_a"))] };
+    let story = Story::pending(terms(vec![vec![clause]]));
+    let declared = Delegator { accounts: vec![actor("usr_a")], ..delegator("usr_a2", &[]) };
+    story.refuses(approve(stands_for("usr_d", vec![declared])), ApprovalError::NotEligible);
+    let named = Delegator { person: actor("usr_now"), ..delegator("usr_a", &[]) };
+    assert_eq!(story.leads_to(approve(stands_for("usr_d", vec![named]))), ["voted", "approved"]);
+}

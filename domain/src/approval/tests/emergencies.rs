@@ -7,7 +7,8 @@ fn owner(person: &str) -> Voter {
 }
 
 fn break_glass(voter: Voter, seconds: i64) -> ApprovalCommand {
-    ApprovalCommand::BreakGlass { voter, reason: reason("The regulator waits"), at: at(seconds) }
+    let (reason, at) = (reason("The regulator waits"), at(seconds));
+    ApprovalCommand::BreakGlass { voter, has_open_review: false, reason, at }
 }
 
 fn review(voter: Voter, decision: Decision) -> ApprovalCommand {
@@ -163,4 +164,32 @@ fn votes_of_a_review_are_bounded() {
     let review = story.approval.standing.as_mut().unwrap().review.as_mut().unwrap();
     review.votes = vec![review.votes[0].clone(); MAX_VOTES];
     story.refuses(accept(admin("usr_a")), ApprovalError::TooManyVotes);
+}
+
+#[test]
+fn there_is_no_second_emergency_before_the_first_is_reviewed() {
+    let (voter, reason) = (owner("usr_o"), reason("The regulator waits again"));
+    let again = ApprovalCommand::BreakGlass { voter, has_open_review: true, reason, at: at(10) };
+    Story::pending(with_glass(two_steps())).refuses(again, ApprovalError::ReviewOpen);
+}
+
+#[test]
+fn votes_before_the_glass_was_broken_approved_nothing() {
+    let voted = Story::pending(with_glass(two_steps())).after(approve(voter("usr_c", &["compliance"])));
+    assert!(voted.approval.approvers().is_empty());
+    assert!(voted.clone().after(break_glass(owner("usr_o"), 10)).approval.approvers().is_empty());
+    let approved = voted.after(approve(admin("usr_a"))).after(approve(admin("usr_b")));
+    let persons: Vec<&str> = approved.approval.approvers().iter().map(|vote| vote.person.as_str()).collect();
+    assert_eq!(persons, ["usr_c", "usr_a", "usr_b"]);
+    assert_eq!(approved.after(consume("USD", 20)).approval.approvers().len(), 3);
+}
+
+#[test]
+fn whoever_is_named_by_another_account_does_not_break_the_glass() {
+    let who = vec![Electorate::Person(actor("usr_o"))];
+    let glass = BreakGlass { who, grant_seconds: 60, review_within_seconds: 600 };
+    let story = Story::pending(Terms { break_glass: Some(glass), ..two_steps() });
+    let declared = Voter { accounts: vec![actor("usr_o")], ..admin("usr_o2") };
+    story.refuses(break_glass(declared, 10), ApprovalError::NotEligible);
+    assert_eq!(story.leads_to(break_glass(owner("usr_o"), 10)), ["glass_broken"]);
 }

@@ -3,7 +3,14 @@
 use super::*;
 
 fn escalate(to: Vec<Electorate>, repeat_from: Option<u32>) -> ApprovalCommand {
-    ApprovalCommand::Escalate { by: actor("usr_x"), to, repeat_from, reason: reason("Nobody answers"), at: at(20) }
+    let (by, reason) = (actor("usr_x"), reason("Nobody answers"));
+    ApprovalCommand::Escalate { by, voter: None, to, repeat_from, reason, at: at(20) }
+}
+
+/// The same by a person.
+fn escalate_as(voter: Voter, to: Vec<Electorate>, repeat_from: Option<u32>) -> ApprovalCommand {
+    let (by, reason) = (voter.actor.clone(), reason("Nobody answers"));
+    ApprovalCommand::Escalate { by, voter: Some(Box::new(voter)), to, repeat_from, reason, at: at(20) }
 }
 
 /// Administrators after 100 seconds, owners after 200 more.
@@ -82,10 +89,10 @@ fn whoever_was_called_in_a_later_step_does_not_decide_in_an_earlier_one() {
 fn somebodys_own_escalation_calls_only_whom_the_chain_names() {
     let story = Story::pending(with_chain(one_vote(), &[(500, &["owner"], None)]));
     let friend = vec![Electorate::Person(actor("usr_friend")), Electorate::Role(role("viewer"))];
-    let story = story.after(escalate(friend, None));
+    let story = story.after(escalate_as(admin("usr_x"), friend, None));
     assert_eq!(story.approval.escalation_level(), 1);
     story.refuses(vote_at(voter("usr_friend", &["viewer"]), Decision::Approve, 30), ApprovalError::NotEligible);
-    let story = story.after(escalate(vec![Electorate::Person(actor("usr_o"))], None));
+    let story = story.after(escalate_as(admin("usr_x"), vec![Electorate::Person(actor("usr_o"))], None));
     story.refuses(vote_at(voter("usr_p", &["owner"]), Decision::Approve, 30), ApprovalError::NotEligible);
     let owner = voter("usr_o", &["owner"]);
     assert_eq!(story.leads_to(vote_at(owner, Decision::Approve, 30)), ["voted", "approved"]);
@@ -93,9 +100,40 @@ fn somebodys_own_escalation_calls_only_whom_the_chain_names() {
 
 #[test]
 fn without_a_chain_somebodys_escalation_gives_no_right_to_anybody() {
-    let story = Story::pending(two_steps()).after(escalate(from(&["admin", "owner"]), None));
+    let eligible = voter("usr_x", &["compliance"]);
+    let story = Story::pending(two_steps()).after(escalate_as(eligible, from(&["admin", "owner"]), None));
     story.refuses(vote_at(admin("usr_a"), Decision::Approve, 30), ApprovalError::NotYourTurn { current: 1 });
     story.refuses(vote_at(voter("usr_o", &["owner"]), Decision::Approve, 30), ApprovalError::NotEligible);
+}
+
+#[test]
+fn an_escalation_by_somebody_who_could_not_vote_is_a_call_for_attention_only() {
+    let story = Story::pending(with_chain(two_steps(), &[(500, &["owner"], None)]));
+    let story = story.after(approve(voter("usr_c", &["compliance"])));
+    let requester = admin("usr_asks");
+    let used = voter("usr_c", &["compliance", "admin"]);
+    let inactive = Voter { is_active: false, ..admin("usr_x") };
+    let program = Voter { is_person: false, ..admin("usr_x") };
+    let owner = || voter("usr_o", &["owner"]);
+    for caller in [requester, used, inactive, program, voter("usr_v", &["viewer"])] {
+        let called = story.clone().after(escalate_as(caller, from(&["owner"]), Some(1)));
+        assert_eq!((called.approval.escalation_level(), called.voters()), (1, vec!["usr_c"]));
+        assert!(!called.approval.escalations()[0].widens);
+        called.refuses(vote_at(owner(), Decision::Approve, 30), ApprovalError::NotEligible);
+    }
+    // Of somebody who could vote it is more than that.
+    let widened = story.after(escalate_as(admin("usr_x"), from(&["owner"]), Some(1)));
+    assert!(widened.voters().is_empty());
+    assert_eq!(widened.leads_to(vote_at(owner(), Decision::Approve, 30)), ["voted"]);
+}
+
+#[test]
+fn nobody_escalates_with_the_rights_of_another() {
+    let story = Story::pending(with_chain(one_vote(), &[(500, &["owner"], None)]));
+    let (by, voter) = (actor("usr_asks"), Some(Box::new(admin("usr_a"))));
+    let (to, reason) = (from(&["owner"]), reason("Nobody answers"));
+    let story = story.after(ApprovalCommand::Escalate { by, voter, to, repeat_from: None, reason, at: at(20) });
+    assert!(!story.approval.escalations()[0].widens);
 }
 
 #[test]
@@ -162,8 +200,23 @@ fn a_decision_and_a_grant_expire_once() {
     let ApprovalEvent::Expired(expired) = granted.events.last().unwrap() else { panic!() };
     assert_eq!(expired.what, Expiry::Grant);
     for (status, story) in in_every_status() {
-        if !matches!(status, ApprovalStatus::Pending | ApprovalStatus::Approved) {
+        if !matches!(status, ApprovalStatus::Draft | ApprovalStatus::Pending | ApprovalStatus::Approved) {
             assert_eq!((story.approval.due(), story.leads_to(tick(9_999))), (None, vec![]), "{status}");
         }
     }
+}
+
+#[test]
+fn a_draft_expires_as_long_after_it_was_written_as_it_would_have_to_be_decided() {
+    let draft = Story::new().after(request(one_vote(), false));
+    assert_eq!((draft.approval.due(), draft.leads_to(tick(999))), (Some(at(1_000)), vec![]));
+    for command in [ApprovalCommand::Submit { by: actor("usr_asks"), at: at(1_000) }, withdraw(1_000)] {
+        draft.refuses(command, ApprovalError::Expired);
+    }
+    draft.refuses(revise("EUR", one_vote(), 1_000), ApprovalError::Expired);
+    let expired = draft.clone().after(tick(1_000));
+    let ApprovalEvent::Expired(event) = expired.events.last().unwrap() else { panic!() };
+    assert_eq!((expired.status(), event.what), (ApprovalStatus::Expired, Expiry::Draft));
+    let revised = draft.after(revise("EUR", one_vote(), 900));
+    assert_eq!((revised.approval.due(), revised.leads_to(tick(1_000))), (Some(at(1_900)), vec![]));
 }

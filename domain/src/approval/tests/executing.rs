@@ -106,3 +106,14 @@ fn what_cannot_be_done_as_approved_is_void() {
         }
     }
 }
+
+#[test]
+fn what_was_used_and_rested_on_something_that_had_changed_is_taken_back() {
+    let used = approved().after(consume("USD", 20));
+    let story = used.after(ApprovalCommand::Void { why: VoidReason::BasisChanged, at: at(21) });
+    assert_eq!((story.status(), story.approval.voided()), (ApprovalStatus::Voided, Some(VoidReason::BasisChanged)));
+    // Not under the execution that used it either.
+    story.refuses(consume("USD", 22), ApprovalError::NotApproved { status: ApprovalStatus::Voided });
+    let again = ApprovalCommand::Void { why: VoidReason::BasisChanged, at: at(23) };
+    assert_eq!(story.leads_to(again), [""; 0]);
+}

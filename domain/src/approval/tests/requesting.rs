@@ -48,7 +48,7 @@ fn a_draft_is_decided_once_its_requester_submits_it() {
     draft.refuses(approve(admin("usr_a")), ApprovalError::NotSubmitted);
     draft.refuses(withdraw_vote("usr_a"), ApprovalError::NotSubmitted);
     draft.refuses(submit("usr_a"), ApprovalError::NotYours);
-    assert_eq!(draft.approval.due(), None);
+    assert_eq!(draft.approval.due(), Some(at(1_000)));
     let story = draft.after(submit("usr_asks"));
     assert_eq!((story.status(), story.approval.decide_by()), (ApprovalStatus::Pending, Some(at(1_001))));
     assert_eq!(story.leads_to(submit("usr_asks")), [""; 0]);
@@ -86,9 +86,36 @@ fn any_edit_raises_the_revision_and_voids_every_vote() {
 }
 
 #[test]
-fn an_edit_to_the_same_text_voids_the_votes_as_well() {
+fn an_edit_to_the_same_changes_nothing_and_any_other_voids_the_votes() {
     let story = Story::pending(two_steps()).after(approve(voter("usr_c", &["compliance"])));
-    assert!(story.after(revise("USD", two_steps(), 20)).approval.votes().is_empty());
+    assert_eq!(story.leads_to(revise("USD", two_steps(), 20)), [""; 0]);
+    let because = revise_because("Once more", "USD", two_steps(), 20);
+    assert!(story.clone().after(because.clone()).approval.votes().is_empty());
+    assert_eq!(story.clone().after(because.clone()).leads_to(because), [""; 0]);
+    assert_eq!(story.leads_to(revise("USD", one_vote(), 20)), ["revised"]);
+    let ApprovalCommand::Revise { by, policy, at, .. } = revise("USD", two_steps(), 20) else { panic!() };
+    let action = Box::new(Action { summary: line("In other words"), ..export("USD") });
+    assert_eq!(story.leads_to(ApprovalCommand::Revise { action, by, reason: None, policy, at }), ["revised"]);
+}
+
+#[test]
+fn a_request_depends_on_few_permissions() {
+    let needed = RequiredPermission {
+        name: crate::names::PermissionName::parse("", "transaction:read").unwrap(),
+        department: Some(crate::names::DepartmentId::parse("", "dep_rates").unwrap()),
+    };
+    let with = |count| {
+        let ApprovalCommand::Request { approval_id, action, requester, reason, policy, submit, at } =
+            request(one_vote(), true)
+        else {
+            panic!()
+        };
+        let requester = Requester { required_permissions: vec![needed.clone(); count], ..requester };
+        ApprovalCommand::Request { approval_id, action, requester, reason, policy, submit, at }
+    };
+    let most = Story::new().after(with(MAX_REQUIRED_PERMISSIONS));
+    assert_eq!(most.approval.requester().unwrap().required_permissions.len(), MAX_REQUIRED_PERMISSIONS);
+    Story::new().refuses(with(MAX_REQUIRED_PERMISSIONS + 1), ApprovalError::TooManyPermissions);
 }
 
 #[test]

@@ -70,8 +70,8 @@ fn only_whom_the_policy_names_decides() {
     };
     let story = Story::pending(terms(vec![vec![clause]]));
     let member = Voter { departments: vec![department], ..voter("usr_m", &[]) };
-    let known_by_another_id = Voter { accounts: vec![actor("usr_known")], ..voter("usr_k", &[]) };
-    let story = story.after(approve(member)).after(approve(known_by_another_id));
+    let named = voter("usr_known", &[]);
+    let story = story.after(approve(member)).after(approve(named));
     assert_eq!(story.status(), ApprovalStatus::Approved);
 }
 
@@ -223,4 +223,16 @@ fn eligibility_is_what_a_vote_would_meet_with() {
             }
         }
     }
+}
+
+#[test]
+fn whoever_is_named_votes_with_that_very_account() {
+    let clause = Clause { votes: 1, from: vec![Electorate::Person(actor("usr_a"))] };
+    let story = Story::pending(terms(vec![vec![clause]]));
+    let declared = Voter { accounts: vec![actor("usr_a")], ..voter("usr_other", &[]) };
+    story.refuses(approve(declared), ApprovalError::NotEligible);
+    let declared_for = Voter { actor: actor("usr_other"), ..voter("usr_a", &[]) };
+    story.refuses(approve(declared_for), ApprovalError::NotEligible);
+    let itself = Voter { person: actor("usr_other"), ..voter("usr_a", &[]) };
+    assert_eq!(story.leads_to(approve(itself)), ["voted", "approved"]);
 }

@@ -41,11 +41,45 @@ fn what_was_rejected_or_cancelled_is_not_approved_any_more() {
     given(vec![requested(), cancelled()])
         .when(ExportCommand::Approve(approve()))
         .then_expect_error(ExportError::AlreadyDecided { status: ExportStatus::Cancelled });
-    given(vec![requested(), approved()])
-        .when(reject())
-        .then_expect_error(ExportError::AlreadyDecided { status: ExportStatus::Approved });
+    given(made()).when(reject()).then_expect_error(ExportError::AlreadyDecided { status: ExportStatus::Generated });
     let other = ExportCommand::Reject { approval_id: approval("apr_2"), why: RejectionCause::Expired };
     given(vec![requested()]).when(other).then_expect_error(ExportError::OtherApproval);
+}
+
+#[test]
+fn what_was_let_through_is_rejected_while_there_is_no_file() {
+    given(vec![requested(), approved()]).when(reject()).then_expect_events(vec![rejected()]);
+    let running = vec![requested(), approved(), started(1, 7)];
+    given(running.clone()).when(reject()).then_expect_events(vec![rejected()]);
+    let overtaken: Vec<ExportEvent> = running.into_iter().chain([rejected()]).collect();
+    let status = ExportStatus::Rejected;
+    given(overtaken.clone()).when(record(7, file(1))).then_expect_error(ExportError::NotToBeGenerated { status });
+    given(overtaken)
+        .when(ExportCommand::StartGeneration(start(2, 7)))
+        .then_expect_error(ExportError::NotToBeGenerated { status });
+}
+
+#[test]
+fn interruptions_are_counted_apart_from_failures_and_each_attempt_once() {
+    let interrupted =
+        |attempt| ExportEvent::GenerationFailed(GenerationFailed { is_interruption: true, ..failure(attempt, false) });
+    let mut export = Export::default();
+    let events = [
+        requested(),
+        approved(),
+        started(1, 7),
+        interrupted(1),
+        started(2, 7),
+        failed(2, false),
+        started(3, 8),
+        interrupted(3),
+        started(4, 8),
+        failed(4, false),
+        failed(4, true),
+    ];
+    events.into_iter().for_each(|event| export.fold(event));
+    assert_eq!((export.failures(), export.interruptions()), (2, 2));
+    assert_eq!(export.status(), Some(ExportStatus::Failed));
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub(super) fn delegation(state: &mut DirectoryState, entry: &Entry, event: Deleg
                 to: event.to.into(),
                 starts_at: event.starts_at.micros(),
                 ends_at: event.ends_at.micros(),
+                accepted_at: None,
                 ended_at: None,
                 actions: event.actions,
                 reason: event.reason.map(String::from),
@@ -55,6 +56,10 @@ pub(super) fn delegation(state: &mut DirectoryState, entry: &Entry, event: Deleg
             };
             create(&mut state.delegations, id, record)
         }
+        DelegationEvent::Accepted(event) => change(&mut state.delegations, id, |delegation| {
+            delegation.place.move_to(entry);
+            delegation.accepted_at.get_or_insert(event.at.micros());
+        }),
         DelegationEvent::Ended(event) => change(&mut state.delegations, id, |delegation| {
             delegation.place.move_to(entry);
             delegation.ended_at.get_or_insert(event.at.micros());

@@ -34,6 +34,9 @@ const IDENTITY_STREAMS: [&str; 13] = [
     "export",
 ];
 
+/// Those of them that say what is approved, and nothing about who may come in.
+const APPROVAL_STREAMS: [&str; 4] = ["approval_policy", "delegation", "approval", "export"];
+
 /// Folds one entry in; says whether that changed anything.
 pub(super) fn fold(state: &mut DirectoryState, entry: &Entry) -> bool {
     if !IDENTITY_STREAMS.contains(&entry.stream.stream_type.as_str()) {
@@ -64,7 +67,9 @@ pub(super) fn fold(state: &mut DirectoryState, entry: &Entry) -> bool {
 }
 
 fn not_understood(state: &mut DirectoryState, entry: &Entry, why: &str) -> bool {
-    state.not_understood.get_or_insert_with(|| NotUnderstood {
+    let is_about_approvals = APPROVAL_STREAMS.contains(&entry.stream.stream_type.as_str());
+    let mark = if is_about_approvals { &mut state.approvals_not_understood } else { &mut state.not_understood };
+    mark.get_or_insert_with(|| NotUnderstood {
         position: entry.position,
         stream_type: entry.stream.stream_type.clone(),
         event_type: entry.event_type.clone(),

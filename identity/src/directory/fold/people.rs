@@ -9,7 +9,7 @@ use daybook_domain::user::{Invited, ProfileChanged, Registered, RoleGranted, Use
 use daybook_ledger::Entry;
 
 use super::{change, create};
-use crate::directory::records::{Grant, Invitation, Place, SecondFactorRecord, UserRecord};
+use crate::directory::records::{Grant, Invitation, InvitedBy, Place, SecondFactorRecord, UserRecord};
 use crate::directory::state::DirectoryState;
 
 pub(super) fn user(state: &mut DirectoryState, entry: &Entry, event: UserEvent) -> bool {
@@ -57,6 +57,7 @@ fn blank(entry: &Entry) -> UserRecord {
         picture_url: None,
         origin: None,
         invitation: None,
+        invited: None,
         grants: Vec::new(),
         second_factors: Vec::new(),
         identities: Default::default(),
@@ -130,6 +131,7 @@ fn invited(user: &mut UserRecord, entry: &Entry, event: Invited) {
         return;
     }
     user.email = Some(event.email);
+    user.invited = Some(InvitedBy { by: entry.actor.id.clone(), at: entry.recorded_at });
     user.invitation = Some(Invitation {
         role: event.role.into(),
         department_id: event.department_id.map(String::from),

@@ -33,8 +33,16 @@ async fn read(
     while next < end {
         let wanted = usize::try_from((end - next).min(PAGE)).unwrap_or(1);
         let entries = reader.entries(next, wanted).await?;
-        let Some(last) = entries.last() else { break };
-        next = last.position + 1;
+        // Fewer than wanted may come, but none is left out and the end is not before the end.
+        if entries.is_empty() {
+            return Err(ReadingError::Missing(next));
+        }
+        for entry in &entries {
+            if entry.position != next {
+                return Err(ReadingError::Missing(next));
+            }
+            next += 1;
+        }
         let rows: Vec<Row> =
             entries.into_iter().filter(|entry| matches(entry, &filters)).map(|entry| row(&entry, &columns)).collect();
         if !rows.is_empty() && pages.send(Ok(rows)).await.is_err() {

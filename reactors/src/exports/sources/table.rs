@@ -7,7 +7,7 @@
 //! take into account, however long the reading takes and whatever is folded meanwhile.
 
 use daybook_domain::export::ExportKind;
-use daybook_exports::kinds::ColumnDeclaration;
+use daybook_exports::kinds::{ColumnDeclaration, FilterValue, LIMIT};
 use daybook_exports::{Cell, CellKind, Row};
 use daybook_read_models::{StoreKind, audit_trail, incidents, positions, transactions};
 use futures::TryStreamExt;
@@ -59,16 +59,12 @@ pub(super) async fn open(
             return Err(ReadingError::Behind { reader: table.projector, seen, needed: size });
         }
     }
-    let begin = match database.kind() {
-        StoreKind::Sqlite => "begin",
-        StoreKind::Postgres => "begin isolation level repeatable read read only",
-    };
-    let mut snapshot = database.readers().begin_with(begin).await?;
+    let mut snapshot = database.begin_snapshot().await?;
     if database.kind() == StoreKind::Postgres {
         let connection: &mut AnyConnection = &mut snapshot;
         // Before the first query, which is what takes the snapshot: a rebuild that swaps the table afterwards waits for the
         // export, and one that came before is seen whole.
-        let sql = format!("set local statement_timeout = 0; lock table {} in access share mode", table.name);
+        let sql = format!("lock table {} in access share mode", table.name);
         connection.execute(sql.as_str()).await?;
     }
     let position = position(&mut snapshot, table.projector, ledger).await?;
@@ -82,8 +78,12 @@ pub(super) async fn open(
     }
     conditions.add(kind, &filters);
     let names: Vec<&str> = columns.iter().map(|column| column.source).collect();
-    let sql =
-        format!("select {} from {} where {} order by {}", names.join(", "), table.name, conditions.sql(), table.key);
+    // The newest so many come the newest first; all come the oldest first.
+    let order = match filters.values.get(LIMIT) {
+        Some(FilterValue::Integer(limit)) => format!("{} desc limit {limit}", table.key),
+        _ => table.key.to_owned(),
+    };
+    let sql = format!("select {} from {} where {} order by {order}", names.join(", "), table.name, conditions.sql());
     let kinds: Vec<CellKind> = columns.iter().map(|column| column.kind).collect();
     Reading::begin(&columns, position, |pages| read(snapshot, sql, conditions, kinds, pages))
 }

@@ -1,14 +1,13 @@
 //! Accounts of people, from the directory. Names and addresses are opened only where their columns are asked for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use daybook_exports::kinds::ColumnDeclaration;
 use daybook_exports::{Cell, Row};
-use daybook_identity::directory::{Directory, DirectoryState, UserRecord, UserStatus};
+use daybook_identity::directory::{DirectoryState, UserRecord, UserStatus};
 use daybook_identity::personal::{Personal, PersonalData};
 
-use super::{Filters, Pages, Reading, ReadingError};
+use super::{Filters, Pages, Reading, ReadingError, Sources};
 
 /// Accounts of a page.
 const PAGE: usize = 500;
@@ -17,32 +16,33 @@ const SEALED: [(&str, &str); 2] = [("email", "user.email"), ("full_name", "user.
 
 /// Waits for the directory, and begins to read what it holds then.
 pub(super) async fn open(
-    directory: &Directory,
-    personal: &PersonalData,
+    sources: &Sources,
     columns: Vec<&'static ColumnDeclaration>,
     filters: Filters,
     size: u64,
-    patience: Duration,
 ) -> Result<Reading, ReadingError> {
-    directory.at_least(size, patience).await;
-    let state = directory.now();
+    sources.directory.at_least(size, sources.patience).await;
+    let state = sources.directory.now();
+    // Grants end by themselves: what holds at this moment is what the rows say.
+    let now = (sources.clock)();
     if state.position < size {
         return Err(ReadingError::Behind { reader: "the directory", seen: state.position, needed: size });
     }
-    let (position, personal) = (state.position, personal.clone());
-    Reading::begin(&columns.clone(), position, |pages| read(state, personal, columns, filters, pages))
+    let (position, personal) = (state.position, sources.personal.clone());
+    Reading::begin(&columns.clone(), position, |pages| read(state, now, personal, columns, filters, pages))
 }
 
 async fn read(
     state: Arc<DirectoryState>,
+    now: i64,
     personal: PersonalData,
     columns: Vec<&'static ColumnDeclaration>,
     filters: Filters,
     pages: Pages,
 ) -> Result<(), ReadingError> {
-    let users: Vec<&Arc<UserRecord>> = state.users.values().filter(|user| matches(user, &filters)).collect();
+    let users: Vec<&Arc<UserRecord>> = state.users.values().filter(|user| matches(user, &filters, now)).collect();
     for chunk in users.chunks(PAGE) {
-        let mut rows: Vec<Row> = chunk.iter().map(|user| row(user, &columns)).collect();
+        let mut rows: Vec<Row> = chunk.iter().map(|user| row(user, &columns, now)).collect();
         open_sealed(chunk, &columns, &personal, &mut rows).await?;
         if pages.send(Ok(rows)).await.is_err() {
             break;
@@ -51,21 +51,23 @@ async fn read(
     Ok(())
 }
 
-fn matches(user: &UserRecord, filters: &Filters) -> bool {
-    let has_role = filters.text("role").is_none_or(|role| user.grants.iter().any(|grant| grant.role == role));
+fn matches(user: &UserRecord, filters: &Filters, now: i64) -> bool {
+    let has_role = filters
+        .text("role")
+        .is_none_or(|role| user.grants.iter().any(|grant| grant.role == role && grant.is_current(now)));
     let is_active = user.status == UserStatus::Active;
     has_role
         && filters.boolean("is_active").is_none_or(|wanted| wanted == is_active)
         && filters.is_within(user.place.created_at)
 }
 
-fn row(user: &UserRecord, columns: &[&'static ColumnDeclaration]) -> Row {
+fn row(user: &UserRecord, columns: &[&'static ColumnDeclaration], now: i64) -> Row {
     let time = |time: Option<i64>| time.map_or(Cell::Null, Cell::Time);
     let count = |count: usize| Cell::Integer(i64::try_from(count).unwrap_or(i64::MAX));
     let cell = |name: &str| match name {
         "user_id" => Cell::Text(user.user_id.clone()),
         "status" => Cell::Text(user.status.to_string()),
-        "roles" => Cell::Text(roles(user)),
+        "roles" => Cell::Text(roles(user, now)),
         "origin" => user.origin.clone().map_or(Cell::Null, Cell::Text),
         "second_factors" => count(user.second_factors.len()),
         "last_login_at" => time(user.last_login_at),
@@ -78,14 +80,13 @@ fn row(user: &UserRecord, columns: &[&'static ColumnDeclaration]) -> Row {
     columns.iter().map(|column| cell(column.source)).collect()
 }
 
-/// Every role that was given and not taken back, with the department that it is for and the end that it has:
-/// `admin`, `analyst@dep_1`, separated by commas.
-fn roles(user: &UserRecord) -> String {
+/// Every role that holds at `now`, with the department that it is for: `admin`, `analyst@dep_1`, separated by commas.
+fn roles(user: &UserRecord, now: i64) -> String {
     let role = |grant: &daybook_identity::directory::Grant| match &grant.department_id {
         Some(department) => format!("{}@{department}", grant.role),
         None => grant.role.clone(),
     };
-    user.grants.iter().map(role).collect::<Vec<_>>().join(",")
+    user.grants.iter().filter(|grant| grant.is_current(now)).map(role).collect::<Vec<_>>().join(",")
 }
 
 /// Puts what the sealed fields say in its place: the text, or the word that stands for an erased or unreadable one.

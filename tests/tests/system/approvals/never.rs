@@ -1,7 +1,7 @@
 //! Whoever asks does not decide, under whatever name; nobody is counted twice; nothing is decided out of order.
 
 use daybook_tests::people::MAIN;
-use daybook_tests::{Client, Server, Store, both_stores};
+use daybook_tests::{Client, Person, Server, Store, both_stores};
 use serde_json::json;
 
 use super::{policy, requested, shown, terms, vote};
@@ -71,27 +71,38 @@ async fn delegate_of_the_requester_cannot_vote_and_a_delegate_uses_up_both(store
         json!({"to": to, "ends_at": ends.to_rfc3339_opts(chrono::SecondsFormat::Micros, true), "reason": "away"})
     };
 
-    // A delegation from the requester takes the vote from whoever has it, for good.
-    let from_asker = asker.client.post("/v1/delegations", &delegation(&third.id)).await.expect(201).json();
+    let accepted = async |from: &Person, to: &Person| {
+        let given = from.client.post("/v1/delegations", &delegation(&to.id)).await.expect(201).json();
+        let id = given["delegation_id"].as_str().unwrap().to_owned();
+        to.client.post(&format!("/v1/delegations/{id}/accept"), &json!({})).await.expect(200);
+        id
+    };
+
+    // A delegation from the requester takes the vote from whoever accepts it, for good.
+    let from_asker = accepted(&asker, &third).await;
     assert_eq!(vote(&third, &id, "approve").await.expect_problem(403), "approval.delegate_of_requester");
-    let ended = format!("/v1/delegations/{}/end", from_asker["delegation_id"].as_str().unwrap());
+    let ended = format!("/v1/delegations/{from_asker}/end");
     asker.client.post(&ended, &json!({})).await.expect(200);
     assert_eq!(vote(&third, &id, "approve").await.expect_problem(403), "approval.delegate_of_requester");
 
     // One to the requester gives him none.
-    away.client.post("/v1/delegations", &delegation(&asker.id)).await.expect(201);
+    accepted(&away, &asker).await;
     assert_eq!(vote(&asker, &id, "approve").await.expect_problem(403), "approval.self_approval");
 
     // Somebody who may not vote himself votes in the place of one who may; that one has voted then.
     assert_eq!(vote(&stand_in, &id, "approve").await.status, 403);
-    away.client.post("/v1/delegations", &delegation(&stand_in.id)).await.expect(201);
+    let given = away.client.post("/v1/delegations", &delegation(&stand_in.id)).await.expect(201).json();
     let path = format!("/v1/approvals/{id}/vote");
     // A viewer holds no permission to decide until he is given one.
     let allowed = json!({"name": "stand_in", "permissions": ["approval:decide", "approval:read"]});
     asker.client.post("/v1/rbac/roles", &allowed).await.expect(201);
-    let given = format!("/v1/api/rbac/users/{}/roles/stand_in", stand_in.id);
-    asker.client.post(&given, &json!({})).await;
+    let role = format!("/v1/api/rbac/users/{}/roles/stand_in", stand_in.id);
+    asker.client.post(&role, &json!({})).await;
     let body = json!({"decision": "approve", "reason": "in her place", "on_behalf_of": away.id});
+    // Whoever has not accepted it stands in for nobody.
+    assert!([403, 422].contains(&stand_in.client.post(&path, &body).await.status));
+    let accept = format!("/v1/delegations/{}/accept", given["delegation_id"].as_str().unwrap());
+    stand_in.client.post(&accept, &json!({})).await.expect(200);
     let voted = stand_in.client.post(&path, &body).await.expect(200).json();
     assert_eq!(voted["votes"][0]["on_behalf_of"], away.id, "{voted}");
     assert_eq!(vote(&away, &id, "approve").await.expect_problem_of(&[403, 409, 422]), "approval.already_voted");
@@ -145,4 +156,40 @@ async fn edit_after_a_vote_voids_it(store: &Store) {
     assert_eq!(again["status"], "pending", "{again}");
     let consumed = asker.client.post(&format!("/v1/approvals/{id}/consume"), &json!({"execution_id": "run-1"})).await;
     assert_eq!(consumed.expect_problem_of(&[409, 422]), "approval.not_approved");
+}
+
+both_stores!(roles_that_the_requester_has_just_given_and_accounts_of_his_give_no_seat);
+
+async fn roles_that_the_requester_has_just_given_and_accounts_of_his_give_no_seat(store: &Store) {
+    let server = Server::start(store).await;
+    let (asker, friend) = (server.person(MAIN, "admin").await, server.person(MAIN, "viewer").await);
+    let id = requested(&asker, "payment", "P-1").await;
+    let promoted = format!("/v1/auth/users/{}/role?role=compliance", friend.id);
+    asker.client.send(asker.client.request("PUT", &promoted).json(&json!({}))).await.expect(200);
+    assert_eq!(vote(&friend, &id, "approve").await.status, 403);
+    // Given by somebody else it counts.
+    let other = server.person(MAIN, "owner").await;
+    let away = format!("/v1/auth/users/{}/role?role=viewer", friend.id);
+    other.client.send(other.client.request("PUT", &away).json(&json!({}))).await.expect(200);
+    other.client.send(other.client.request("PUT", &promoted).json(&json!({}))).await.expect(200);
+    assert_eq!(vote(&friend, &id, "approve").await.expect(200).json()["status"], "approved");
+}
+
+both_stores!(nobody_takes_a_named_seat_by_declaring_its_holder_to_be_himself);
+
+async fn nobody_takes_a_named_seat_by_declaring_its_holder_to_be_himself(store: &Store) {
+    let server = Server::start(store).await;
+    let (asker, admin) = (server.person(MAIN, "analyst").await, server.person(MAIN, "admin").await);
+    let (chief, other) = (server.person(MAIN, "compliance").await, server.person(MAIN, "owner").await);
+    let mut named = terms(&[(1, "owner")]);
+    named["steps"] = json!([{"clauses": [{"votes": 1, "from": [{"person": chief.id}]}]}]);
+    policy(&other, &admin, "external.payment", &named).await;
+    let id = requested(&asker, "payment", "P-1").await;
+    assert_eq!(vote(&admin, &id, "approve").await.expect_problem(403), "approval.not_eligible");
+    let same = json!({"person": admin.id, "reason": "it is me"});
+    admin.client.post(&format!("/v1/people/{}/same-person", chief.id), &same).await.expect_problem_of(&[403, 422]);
+    // Declared by somebody else it only takes away.
+    other.client.post(&format!("/v1/people/{}/same-person", chief.id), &same).await.expect(200);
+    assert_eq!(vote(&admin, &id, "approve").await.expect_problem(403), "approval.not_eligible");
+    assert_eq!(vote(&chief, &id, "approve").await.expect(200).json()["status"], "approved");
 }
