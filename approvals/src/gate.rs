@@ -27,6 +27,9 @@ use crate::facts::actor_id;
 use crate::problems::{invalid, refusal, refused};
 use crate::service::{Approvals, following, own, recorded};
 
+/// An execution that is older than this, in microseconds, has been looked at to its end.
+const SETTLED_MICROS: i64 = 60_000_000;
+
 /// The right to carry out one approved action, once. It is made by the gate alone and cannot be copied.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
@@ -179,7 +182,11 @@ impl Approvals {
                 let state = self.0.directory.settle_at(outcome.receipt.position).await?;
                 self.still_so(&state, outcome, present, context).await
             }
-            Err(CommandError::Refused(why)) => Err(self.ended(id, why, present, context).await?),
+            Err(CommandError::Refused(why)) => {
+                let is_own =
+                    approval.action().is_some_and(|action| action.resource_id.as_str() == execution_id.as_str());
+                Err(self.ended(id, why, is_own, present, context).await?)
+            }
             Err(error) => Err(RedeemError::Unavailable(refusal(error))),
         }
     }
@@ -241,6 +248,15 @@ impl Approvals {
                 return Err(RedeemError::Refused(ApprovalError::NotApproved { status }));
             }
         }
+        // What was done elsewhere under it is done, and asking once more does not undo it; but the first answer may not have
+        // come to its end.
+        let is_long_ago = outcome
+            .aggregate
+            .consumed()
+            .is_some_and(|consumed| consumed.at.micros().saturating_add(SETTLED_MICROS) < (self.0.clock)());
+        if present.is_some() && is_long_ago && (outcome.replayed || outcome.unchanged) {
+            return Ok(outcome);
+        }
         let (current, allowed) = self.basis(state, &outcome.aggregate, present)?;
         let approved = outcome.aggregate.policy().map_or(0, |policy| policy.version);
         let why = match (current == approved, allowed) {
@@ -253,18 +269,20 @@ impl Approvals {
         Err(RedeemError::Ended(why))
     }
 
-    /// Records that an approval can never be used any more, where a refusal says so. What Daybook itself was about to do is
-    /// described by Daybook: where that is not what was approved it never will be. A caller may just have named another.
+    /// Records that an approval can never be used any more, where a refusal says so. What Daybook itself was about to do with
+    /// the very thing that the approval is for is described by Daybook: where that is not what was approved it never will
+    /// be. Whoever names somebody else's approval ends nothing.
     async fn ended(
         &self,
         id: &str,
         why: ApprovalError,
+        is_own: bool,
         present: Option<&Principal>,
         context: &CommandContext,
     ) -> Result<RedeemError, Problem> {
         let at = self.timestamp()?;
         let command = match why {
-            ApprovalError::DigestMismatch if present.is_none() => {
+            ApprovalError::DigestMismatch if is_own && present.is_none() => {
                 ApprovalCommand::Void { why: VoidReason::DigestMismatch, at }
             }
             ApprovalError::GrantExpired => ApprovalCommand::Tick { at },

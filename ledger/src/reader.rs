@@ -42,7 +42,7 @@ impl LedgerReader {
             tokio::spawn(async move {
                 while announced.changed().await.is_ok() {
                     let announced = *announced.borrow_and_update();
-                    // The announcement is only a hint, perhaps of another schema's ledger: the store has the last word.
+                    // The announcement is only a hint: the store has the last word.
                     if announced > *listening.size.borrow() {
                         let _ = listening.head().await;
                     }

@@ -174,6 +174,6 @@ async fn other_processes_hear_of_the_last_append_of_many() {
         while *heard.borrow_and_update() < size {
             tokio::time::timeout(Duration::from_secs(5), heard.changed()).await.expect("announced").unwrap();
         }
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     }
 }

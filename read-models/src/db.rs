@@ -135,7 +135,8 @@ impl ReadDb {
             StoreKind::Sqlite => "begin",
             StoreKind::Postgres => "begin isolation level repeatable read read only",
         };
-        for _ in 0..SNAPSHOTS {
+        // The pool hands out any of its connections: a few more looks find the one that is of no use.
+        for _ in 0..8 * SNAPSHOTS {
             match self.snapshots.begin_with(begin).await {
                 // Somebody who had it was given up while it began, and it does not know where it is: it is of no more use.
                 Err(sqlx::Error::InvalidSavePointStatement) => self.snapshots.acquire().await?.close().await?,

@@ -150,7 +150,12 @@ async fn what_was_not_approved_is_not_done() {
     world.approves("bob", &blocked.approval_id).await;
     let other = action("export.transactions", "others").digest();
     let id = approval_id(&blocked.approval_id);
+    // Whoever names somebody else's approval ends nothing.
     let error = world.approvals.redeem(&id, &other, "exp_1", &system()).await.unwrap_err();
+    assert_eq!(code(&error), ("approval.digest_mismatch", false));
+    let very = world.find(&blocked.approval_id).await;
+    let very = very.action().unwrap().resource_id.as_str().to_owned();
+    let error = world.approvals.redeem(&id, &other, &very, &system()).await.unwrap_err();
     assert_eq!(code(&error), ("approval.digest_mismatch", true));
     // What Daybook was about to do is not what was approved: it is asked for anew.
     assert_eq!(world.find(&blocked.approval_id).await.voided(), Some(VoidReason::DigestMismatch));

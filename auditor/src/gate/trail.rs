@@ -326,7 +326,8 @@ impl Trail {
             context.fault(FindingKind::ApprovalExpired, detail);
         }
         self.check_people_again(context);
-        self.used = Some(Use { execution_id: event.execution_id, digest: event.digest, effect: None, is_taken_back: false });
+        self.used =
+            Some(Use { execution_id: event.execution_id, digest: event.digest, effect: None, is_taken_back: false });
         self.forget();
     }
 

@@ -114,6 +114,12 @@ refusals! {
             /// For which action.
             action: ActionType,
         } = "approval_policy.no_break_glass", Rule, "/rules";
+        /// Nothing has an amount there.
+        #[error("no rule for {action} depends on an amount: there is none")]
+        NoAmount {
+            /// For which action.
+            action: ActionType,
+        } = "approval_policy.no_amount", Rule, "/rules";
         /// Who owns the organisation is not erased without an owner.
         #[error("the first rule for erasures is for the label owner alone and asks an owner in every step")]
         OwnerRule = "approval_policy.owner_rule", Rule, "/rules";

@@ -55,10 +55,15 @@ pub(super) fn check_guarded(action: &ActionType, rules: &[Rule]) -> Result<(), A
     if rules.iter().any(|rule| rule.terms.break_glass.is_some()) {
         return Err(ApprovalPolicyError::NoBreakGlass { action: action.clone() });
     }
+    // What has no amount could not be asked for any more, the policy's own change included.
+    if rules.iter().any(|rule| rule.amount_at_least.is_some() || rule.amount_below.is_some()) {
+        return Err(ApprovalPolicyError::NoAmount { action: action.clone() });
+    }
+    let owner = Electorate::Role(RoleName::owner());
     let is_of_owners = |rule: &Rule| {
-        let is_unbounded = rule.amount_at_least.is_none() && rule.amount_below.is_none();
+        let mut called = rule.terms.escalation.iter().flat_map(|link| &link.to);
         let is_labelled = rule.label.as_ref().is_some_and(|label| label.as_str() == OWNER_LABEL);
-        is_unbounded && is_labelled && rule.terms.steps.iter().all(asks_an_owner)
+        is_labelled && rule.terms.steps.iter().all(asks_an_owner) && called.all(|electorate| *electorate == owner)
     };
     if known == Some(KnownAction::ErasurePerform) && !rules.first().is_some_and(is_of_owners) {
         return Err(ApprovalPolicyError::OwnerRule);
@@ -107,7 +112,9 @@ pub fn built_in(action: &ActionType) -> Vec<Rule> {
     match action.known() {
         Some(KnownAction::ErasurePerform) => {
             let owner_only = Label::parse("", OWNER_LABEL).ok();
-            vec![Rule { label: owner_only, ..always(one_vote(&[OWNER_LABEL])) }, always(one_vote(FEW))]
+            // Nobody else is called in their place.
+            let of_owners = Terms { escalation: Vec::new(), ..one_vote(&[OWNER_LABEL]) };
+            vec![Rule { label: owner_only, ..always(of_owners) }, always(one_vote(FEW))]
         }
         Some(KnownAction::ApprovalPolicyChange | KnownAction::RuleChange) => vec![always(one_vote(FEW))],
         Some(KnownAction::ExportUsers | KnownAction::ExportEntries) => {

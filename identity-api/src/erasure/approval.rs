@@ -126,14 +126,14 @@ impl Gate<'_> {
             let detail = "its request for approval was never opened; whoever asked for the erasure opens it";
             return Err(Problem::conflict("erasure.no_approval", detail));
         }
-        let gated = Gated {
-            action,
-            required_permissions: vec![Needed::everywhere(ErasureRequest::NAME)],
-            reason: Some(request.reason.clone()),
-            execution_id: request.erasure_id.to_string(),
-            detail: REQUIRES_APPROVAL,
-        };
-        self.approvals.open(self.doing.caller, gated, opening).await
+        self.approvals.open(self.doing.caller, gated(request, action), opening).await
+    }
+
+    /// Whether the caller could open the request for its approval: looked at before anything is recorded, so that no erasure
+    /// is there that nobody can decide.
+    pub(super) async fn may_be_asked(&self, request: &Requested, context: &CommandContext) -> Result<(), Problem> {
+        let action = self.action(request).await?;
+        self.approvals.may_open(self.doing.caller, gated(request, action), context).await
     }
 
     /// The caller's vote.
@@ -236,4 +236,15 @@ fn opening(
     let digest: Hash = action.digest().as_str().parse().map_err(|error| Problem::internal(&error))?;
     let command = Some(CommandKey { id: format!("{erasure_id}:approval:{number}"), digest });
     Ok(CommandContext { command, ..following(context, None) })
+}
+
+/// What is asked for.
+fn gated(request: &Requested, action: Action) -> Gated {
+    Gated {
+        action,
+        required_permissions: vec![Needed::everywhere(ErasureRequest::NAME)],
+        reason: Some(request.reason.clone()),
+        execution_id: request.erasure_id.to_string(),
+        detail: REQUIRES_APPROVAL,
+    }
 }

@@ -174,6 +174,7 @@ pub(crate) async fn request_erasure(
     if is_owner_account(&user) {
         drop(keep_an_owner(&installation, &identity, subject).await?);
     }
+    gate.may_be_asked(&requested, &following(&context, None)).await?;
     let command = ErasureCommand::Request(Box::new(requested.clone()));
     let outcome = execute::<Erasure>(&identity, &identity.erasures, &id, command, context.clone()).await?;
     if outcome.aggregate.status() == Some(ErasureStatus::Requested) {

@@ -110,7 +110,11 @@ impl<'w> Requests<'w> {
         let command = ApprovalCommand::Request {
             approval_id: ApprovalId::parse("", id).unwrap(),
             action: Box::new(action(known, &format!("of-{id}"))),
-            requester: Requester { actor: actor(by), person: actor(&format!("{by}_p")), required_permissions: Vec::new() },
+            requester: Requester {
+                actor: actor(by),
+                person: actor(&format!("{by}_p")),
+                required_permissions: Vec::new(),
+            },
             reason: reason("For the audit"),
             policy: policy(known),
             submit: true,

@@ -19,6 +19,7 @@ const TOLD: &[(&str, &str)] = &[
         "Delegation dlg_1: usr_c7d8e9f00112233445566778 stands in for usr_0b1c2d3e4f5061728394a5b6 in \
          export.transactions from 2026-11-21T00:00:00.000000Z until 2026-12-05T00:00:00.000000Z",
     ),
+    ("SEC_17a4 FINRA_4511", "Delegation dlg_1 accepted by usr_c7d8e9f00112233445566778"),
     ("SEC_17a4 FINRA_4511", "Delegation dlg_1 ended by usr_0b1c2d3e4f5061728394a5b6"),
     ("FINRA_4511", "Approval apr_1 of export.transactions for transaction_export exp_1 requested by key_0123456789ab"),
     ("FINRA_4511", "Approval apr_1 submitted; to be decided by 2026-11-24T10:00:00.000000Z"),

@@ -101,7 +101,9 @@ async fn prepared(client: &Client) -> Vec<(Operation, String)> {
     let document = client.get("/openapi.json").await.expect(200).json();
     let commands: Vec<_> = operations(&document)
         .into_iter()
-        .filter(|operation| operation.has_body && !operation.path.ends_with("/batch"))
+        // `verify_export` takes a form of files, which is no JSON: write-api's own tests are hostile to it.
+        .filter(|operation| operation.has_body)
+        .filter(|operation| !operation.path.ends_with("/batch") && !operation.path.ends_with("/verify_export"))
         .map(|operation| {
             let id = if operation.path.contains("/transactions") { "hostile-1" } else { "inc_hostile_1" };
             let path = operation.filled(|_| id.to_owned());

@@ -173,13 +173,20 @@ fn profile_changed(user: &mut UserRecord, event: ProfileChanged) {
 /// A grant of a role that is held there already replaces that one.
 fn role_granted(user: &mut UserRecord, entry: &Entry, event: RoleGranted) {
     let (role, department_id) = (String::from(event.role), event.department_id.map(String::from));
+    // Whoever has it and is given it again, with another end, has had it since the first time and from whom it was then.
+    let is_it = |grant: &&Grant| grant.role == role && grant.department_id == department_id;
+    let held = user.grants.iter().find(is_it).filter(|grant| grant.is_current(entry.recorded_at));
+    let (granted_by, granted_at) = match held {
+        Some(held) => (held.granted_by.clone(), held.granted_at),
+        None => (entry.actor.id.clone(), entry.recorded_at),
+    };
     user.grants.retain(|grant| grant.role != role || grant.department_id != department_id);
     user.grants.push(Grant {
         role,
         department_id,
         expires_at: event.expires_at.map(|at| at.micros()),
-        granted_by: entry.actor.id.clone(),
-        granted_at: entry.recorded_at,
+        granted_by,
+        granted_at,
     });
 }
 

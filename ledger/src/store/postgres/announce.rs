@@ -54,7 +54,8 @@ async fn announce_all(pool: PgPool, newest: Newest, mut woken: mpsc::Receiver<()
         for (ledger, size) in sizes {
             // Nothing is lost with an announcement, so its transaction need not wait for the disk.
             let announced = sqlx::query(
-                "select set_config('synchronous_commit', 'off', true), pg_notify($1, $2 || ' ' || $3::bigint::text)",
+                "select set_config('synchronous_commit', 'off', true), \
+                 pg_notify($1, $2 || ' ' || $3::bigint::text || ' ' || current_schema())",
             )
             .bind(CHANNEL)
             .bind(ledger.as_str())

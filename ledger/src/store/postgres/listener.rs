@@ -29,8 +29,11 @@ impl Listener {
     pub(super) async fn start(pool: &PgPool) -> Result<Self, sqlx::Error> {
         let mut listener = PgListener::connect_with(pool).await?;
         listener.listen(CHANNEL).await?;
+        // Channels are the database's: ledgers of other schemas are announced on this one, too, and have sizes of their own.
+        let schema: Option<String> = sqlx::query_scalar("select current_schema()").fetch_one(pool).await?;
         let heard = Heard::default();
-        Ok(Self { task: tokio::spawn(hear(listener, Arc::clone(&heard))), heard })
+        let task = tokio::spawn(hear(listener, schema.unwrap_or_default(), Arc::clone(&heard)));
+        Ok(Self { heard, task })
     }
 
     /// Changes whenever `ledger` is heard to have grown.
@@ -47,11 +50,11 @@ impl Drop for Listener {
 }
 
 /// `recv` reconnects by itself; what was missed meanwhile is found by polling.
-async fn hear(mut listener: PgListener, heard: Heard) {
+async fn hear(mut listener: PgListener, schema: String, heard: Heard) {
     loop {
         match listener.recv().await {
             Ok(notification) => {
-                let Some((ledger, size)) = parse_notification(notification.payload()) else { continue };
+                let Some((ledger, size)) = parse_notification(notification.payload(), &schema) else { continue };
                 let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(newest) = heard.get(&ledger) {
                     newest.send_if_modified(|known| {
@@ -69,7 +72,12 @@ async fn hear(mut listener: PgListener, heard: Heard) {
     }
 }
 
-fn parse_notification(payload: &str) -> Option<(LedgerId, u64)> {
-    let (ledger, size) = payload.split_once(' ')?;
+/// The ledger and its size, where it is one of this schema.
+fn parse_notification(payload: &str, schema: &str) -> Option<(LedgerId, u64)> {
+    let (ledger, rest) = payload.split_once(' ')?;
+    let (size, of_schema) = rest.split_once(' ')?;
+    if of_schema != schema {
+        return None;
+    }
     Some((ledger.parse().ok()?, size.parse().ok()?))
 }
