@@ -81,7 +81,12 @@ impl Facts<'_> {
 
     /// An account as it counts on `approval`; as it is where none is given.
     fn known_account(&self, user_id: &str, approval: Option<&Approval>) -> Account {
-        let is_own = |by: &str, at: i64| approval.is_some_and(|approval| self.is_of_requester(approval, by, at));
+        // What somebody has just given himself rests on what he was given just before.
+        let is_own = |by: &str, at: i64| {
+            approval.is_some_and(|approval| {
+                self.is_of_requester(approval, by, at) || by == user_id && is_too_late(approval, at)
+            })
+        };
         let seats = self.state.seats_of(user_id, self.now, |grant| !is_own(&grant.granted_by, grant.granted_at));
         let is_active = seats.is_some() && !approval.is_some_and(|approval| self.was_brought_in(user_id, approval));
         let Seats { roles, departments } = seats.filter(|_| is_active).unwrap_or_default();
@@ -90,10 +95,8 @@ impl Facts<'_> {
 
     /// Whether what `by` did at `at` was done by the person who asks in `approval`, too late to count.
     fn is_of_requester(&self, approval: &Approval, by: &str, at: i64) -> bool {
-        let (Some(requester), Some(requested_at)) = (approval.requester(), approval.requested_at()) else {
-            return false;
-        };
-        at > requested_at.micros().saturating_sub(SETTLED_MICROS)
+        let Some(requester) = approval.requester() else { return false };
+        is_too_late(approval, at)
             && (self.state.is_same_person(by, requester.person.as_str()) || by == requester.actor.as_str())
     }
 
@@ -282,6 +285,11 @@ impl Facts<'_> {
         let here = present.filter(|principal| principal.actor.id == id);
         self.development && here.is_none_or(|principal| holds(&principal.access))
     }
+}
+
+/// Whether it was within a day of the request or after it.
+fn is_too_late(approval: &Approval, at: i64) -> bool {
+    approval.requested_at().is_some_and(|requested_at| at > requested_at.micros().saturating_sub(SETTLED_MICROS))
 }
 
 /// Everybody who took part in a request: whoever asked, voted, or was voted for.
