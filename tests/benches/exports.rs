@@ -38,6 +38,9 @@ async fn measure(name: &str, store: &Store, rows: usize) {
     let server = Server::start(store).await;
     let (asker, other) = (server.person(MAIN, "admin").await, server.person(MAIN, "compliance").await);
     record(&server, rows).await;
+    let key = store.folder().join("key.pem");
+    let public = store.daybook(&["keys", "export-public", "--format", "pem"]).await.expect(0).stdout;
+    std::fs::write(&key, public).unwrap();
     for format in ["csv", "ndjson", "parquet"] {
         let wish = json!({"kind": "transactions", "format": format, "reason": "measured"});
         let blocked = asker.client.post("/v1/exports", &wish).await.expect(202).json();
@@ -55,7 +58,8 @@ async fn measure(name: &str, store: &Store, rows: usize) {
 
         let file = find(store.folder(), &format!("{id}."), format);
         let started = Instant::now();
-        command_line::daybook(&["export", "verify", file.to_str().unwrap()]).await.expect(0);
+        let verify = ["export", "verify", file.to_str().unwrap(), "--key", key.to_str().unwrap()];
+        command_line::daybook(&verify).await.expect(0);
         let verified = started.elapsed();
         let started = Instant::now();
         read_alone(&file);
