@@ -6,12 +6,11 @@
 
 use std::fmt::Write as _;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use daybook_tests::files::file_below;
 use daybook_tests::people::MAIN;
 use daybook_tests::{Person, Server, Store, command_line, eventually_within};
 use serde_json::{Value, json};
@@ -47,16 +46,17 @@ async fn measure(name: &str, store: &Store, rows: usize) {
         let id = blocked["export"]["export_id"].as_str().unwrap().to_owned();
         let approval = blocked["approval_request_id"].as_str().unwrap().to_owned();
         let before = server.memory_kib("VmRSS").unwrap_or(0);
-        let peak = Peak::watch(&server);
+        // The most that the process has had is counted from here on.
+        std::fs::write(format!("/proc/{}/clear_refs", server.process_id()), "5").unwrap();
         let vote = json!({"decision": "approve"});
         other.client.post(&format!("/v1/approvals/{approval}/vote"), &vote).await.expect(200);
         let made = once(&asker, &id, "generated").await;
-        let peak = peak.end();
+        let peak = server.memory_kib("VmHWM").unwrap_or(0);
         let history = history(&asker, &id).await;
         let seconds = history["export.generated"] - history["export.generation_started"];
         let bytes = made["bytes"].as_u64().unwrap_or(0);
 
-        let file = find(store.folder(), &format!("{id}."), format);
+        let file = file_below(store.folder(), &format!("{id}."), format);
         let started = Instant::now();
         let verify = ["export", "verify", file.to_str().unwrap(), "--key", key.to_str().unwrap()];
         command_line::daybook(&verify).await.expect(0);
@@ -141,52 +141,7 @@ async fn history(person: &Person, export: &str) -> std::collections::BTreeMap<St
     items.iter().map(|item| (item["event_type"].as_str().unwrap().to_owned(), time(item))).collect()
 }
 
-fn find(folder: &Path, prefix: &str, ending: &str) -> PathBuf {
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap().flatten() {
-            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-            if path.is_dir() {
-                folders.push(path);
-            } else if name.starts_with(prefix) && name.ends_with(ending) {
-                return path;
-            }
-        }
-    }
-    panic!("no {prefix}*{ending} below {}", folder.display());
-}
-
 fn read_alone(file: &Path) {
     let (mut file, mut buffer) = (std::fs::File::open(file).unwrap(), vec![0; 1 << 20]);
     while file.read(&mut buffer).unwrap() > 0 {}
-}
-
-/// The most memory that a server has while somebody looks.
-struct Peak {
-    most: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl Peak {
-    fn watch(server: &Server) -> Self {
-        let (most, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (seen, until, process) = (Arc::clone(&most), Arc::clone(&stop), server.process_id());
-        let thread = std::thread::spawn(move || {
-            while !until.load(Ordering::Relaxed) {
-                let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-                let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-                let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0);
-                seen.fetch_max(kib, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        });
-        Self { most, stop, thread }
-    }
-
-    fn end(self) -> u64 {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap();
-        self.most.load(Ordering::Relaxed)
-    }
 }

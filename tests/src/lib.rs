@@ -8,6 +8,7 @@
 pub mod client;
 pub mod command_line;
 pub mod data;
+pub mod files;
 pub mod http_documents;
 pub mod people;
 pub mod receivers;

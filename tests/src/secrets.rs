@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use crate::files::files_below;
 use crate::{MASTER_KEY, OPERATOR_TOKEN, people};
 
 static USED: Mutex<Vec<(String, &'static str)>> = Mutex::new(Vec::new());
@@ -40,20 +41,11 @@ pub fn found_in(bytes: &[u8]) -> Option<&'static str> {
 
 /// Every file below `folder` that holds a secret, and which. Letters count unless `letters` lets them.
 pub fn found_in_folder(folder: &Path, letters: bool) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-            if KEPT_IN.contains(&name.as_str()) || (letters && name == LETTERS) {
-                continue;
-            }
-            if path.is_dir() {
-                folders.push(path);
-            } else if let Some(what) = std::fs::read(&path).ok().and_then(|bytes| found_in(&bytes)) {
-                found.push(format!("{what} in {}", path.display()));
-            }
-        }
-    }
-    found
+    let is_kept = |path: &Path| {
+        let mut names = path.strip_prefix(folder).unwrap_or(path).iter().filter_map(|name| name.to_str());
+        names.any(|name| KEPT_IN.contains(&name) || (letters && name == LETTERS))
+    };
+    let files = files_below(folder).into_iter().filter(|path| !is_kept(path));
+    let secret_in = |path: &Path| std::fs::read(path).ok().and_then(|bytes| found_in(&bytes));
+    files.filter_map(|path| secret_in(&path).map(|what| format!("{what} in {}", path.display()))).collect()
 }

@@ -1,13 +1,11 @@
 //! An HTTP server of the smallest kind: takes a request, keeps it, answers with a status.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
 
-use super::Mood;
+use super::{Mood, Receiver, State};
 
 /// A request that came.
 #[derive(Debug, Clone)]
@@ -28,55 +26,31 @@ impl Received {
 }
 
 /// The server; it ends when dropped.
-pub struct HttpReceiver {
-    address: SocketAddr,
-    state: Arc<Mutex<State>>,
-    _tasks: JoinSet<()>,
-}
-
-struct State {
-    mood: Mood,
-    received: Vec<Received>,
-}
+pub struct HttpReceiver(Receiver<Received>);
 
 impl HttpReceiver {
     /// Starts on a free port.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let state = Arc::new(Mutex::new(State { mood: Mood::Takes, received: Vec::new() }));
-        let mut tasks = JoinSet::new();
-        let shared = Arc::clone(&state);
-        tasks.spawn(async move {
-            let mut conversations = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let state = Arc::clone(&shared);
-                conversations.spawn(async move {
-                    // Whoever hangs up has nothing more to say.
-                    let _ = converse(stream, &state).await;
-                });
-            }
-        });
-        Self { address, state, _tasks: tasks }
+        Self(Receiver::start(converse).await)
     }
 
     /// Its address, without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.0.address)
     }
 
     /// What it does from now on.
     pub fn set_mood(&self, mood: Mood) {
-        self.state.lock().expect("nobody panics").mood = mood;
+        self.0.state.set_mood(mood);
     }
 
     /// What came, in order, also what was refused.
     pub fn received(&self) -> Vec<Received> {
-        self.state.lock().expect("nobody panics").received.clone()
+        self.0.state.kept()
     }
 }
 
-async fn converse(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+async fn converse(stream: TcpStream, state: Arc<State<Received>>) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut reader = BufReader::new(read);
     let mut line = String::new();
@@ -98,12 +72,8 @@ async fn converse(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()
         None if value("transfer-encoding").is_some() => chunks(&mut reader).await?,
         None => Vec::new(),
     };
-    let mood = {
-        let mut state = state.lock().expect("nobody panics");
-        state.received.push(Received { line: line.trim_end().to_owned(), headers, body });
-        state.mood
-    };
-    let answer: &[u8] = match mood {
+    state.keep(Received { line: line.trim_end().to_owned(), headers, body });
+    let answer: &[u8] = match state.mood() {
         Mood::Takes => b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n",
         Mood::Refuses => b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
         Mood::HangsUp => return Ok(()),

@@ -1,13 +1,11 @@
 //! An SMTP server of the smallest kind: no TLS, no authentication, every recipient is known.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
 
-use super::Mood;
+use super::{Mood, Receiver, State};
 
 /// A letter that came.
 #[derive(Debug, Clone)]
@@ -28,64 +26,39 @@ impl Letter {
 }
 
 /// The server; it ends when dropped.
-pub struct SmtpReceiver {
-    address: SocketAddr,
-    state: Arc<Mutex<State>>,
-    _tasks: JoinSet<()>,
-}
-
-struct State {
-    mood: Mood,
-    letters: Vec<Letter>,
-}
+pub struct SmtpReceiver(Receiver<Letter>);
 
 impl SmtpReceiver {
     /// Starts on a free port.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let state = Arc::new(Mutex::new(State { mood: Mood::Takes, letters: Vec::new() }));
-        let mut tasks = JoinSet::new();
-        let shared = Arc::clone(&state);
-        tasks.spawn(async move {
-            let mut conversations = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let state = Arc::clone(&shared);
-                conversations.spawn(async move {
-                    // Whoever hangs up has nothing more to say.
-                    let _ = converse(stream, &state).await;
-                });
-            }
-        });
-        Self { address, state, _tasks: tasks }
+        Self(Receiver::start(converse).await)
     }
 
     /// Its port.
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.0.address.port()
     }
 
     /// What it does from now on.
     pub fn set_mood(&self, mood: Mood) {
-        self.state.lock().expect("nobody panics").mood = mood;
+        self.0.state.set_mood(mood);
     }
 
     /// What came, in order.
     pub fn letters(&self) -> Vec<Letter> {
-        self.state.lock().expect("nobody panics").letters.clone()
+        self.0.state.kept()
     }
 }
 
-async fn converse(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+async fn converse(stream: TcpStream, state: Arc<State<Letter>>) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
-    let mood = || state.lock().expect("nobody panics").mood;
     write.write_all(b"220 receiver.example ESMTP\r\n").await?;
     let mut recipients = Vec::new();
     while let Some(line) = lines.next_line().await? {
         let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
         match verb.as_str() {
-            "MAIL" if mood() == Mood::Refuses => write.write_all(b"451 not now\r\n").await?,
+            "MAIL" if state.mood() == Mood::Refuses => write.write_all(b"451 not now\r\n").await?,
             "RCPT" => {
                 recipients.push(line.split_once('<').map_or("", |(_, rest)| rest.trim_end_matches('>')).to_owned());
                 write.write_all(b"250 ok\r\n").await?;
@@ -101,8 +74,8 @@ async fn converse(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()
                     text.push('\n');
                 }
                 let letter = Letter { recipients: std::mem::take(&mut recipients), text };
-                state.lock().expect("nobody panics").letters.push(letter);
-                if mood() == Mood::HangsUp {
+                state.keep(letter);
+                if state.mood() == Mood::HangsUp {
                     return Ok(());
                 }
                 write.write_all(b"250 taken\r\n").await?;

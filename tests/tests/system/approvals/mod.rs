@@ -37,8 +37,7 @@ pub(crate) async fn vote(by: &Person, id: &str, decision: &str) -> Answer {
 
 /// A request as somebody sees it once everything up to now is folded.
 pub(crate) async fn shown(by: &Person, id: &str) -> Value {
-    let head = by.client.get("/v1/ledgers/main/head").await.expect(200).json();
-    let size = head["size"].as_u64().unwrap_or_else(|| panic!("no size in {head}"));
+    let size = by.client.ledger_size().await;
     by.client.get_at_least(&format!("/v1/approvals/{id}"), size - 1).await.expect(200).json()
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use daybook_tests::files::files_below;
 use daybook_tests::people::MAIN;
 use daybook_tests::receivers::{HttpReceiver, Mood};
 use daybook_tests::{Server, Store, both_stores, eventually};
@@ -61,8 +62,8 @@ async fn export_that_is_killed_again_and_again_is_made_and_delivered_once(store:
     assert_eq!(keys.len(), 1, "whoever goes by the key has it once: {keys:?}");
     let file = bytes(&people.asker, &format!("/v1/exports/{export}/file")).await;
     assert_eq!(file.iter().filter(|byte| **byte == b'\n').count(), ROWS);
-    let files: Vec<String> = names_below(&store.folder().join("exports"));
-    let of_it: Vec<_> = files.iter().filter(|name| name.contains(&export)).collect();
+    let files = files_below(&store.folder().join("exports"));
+    let of_it: Vec<_> = files.iter().filter(|path| path.to_string_lossy().contains(&export)).collect();
     assert_eq!(of_it.len(), 3, "file, manifest and signature, nothing else: {files:?}");
     let verified = people.asker.client.post(&format!("/v1/exports/{export}/verify"), &json!({})).await.expect(200);
     assert!(verified.body.contains("verified"), "{}", verified.body);
@@ -70,16 +71,4 @@ async fn export_that_is_killed_again_and_again_is_made_and_delivered_once(store:
     assert_eq!(trail["items"].as_array().map(Vec::len), Some(1), "{trail}");
     drop(server);
     store.verified().await;
-}
-
-fn names_below(folder: &std::path::Path) -> Vec<String> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            names.extend(names_below(&entry.path()));
-        } else {
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        }
-    }
-    names
 }

@@ -1,5 +1,6 @@
 //! Whatever is done to an export is seen, and named: by the server, by the command line, by the auditor's program.
 
+use daybook_tests::files::file_below;
 use daybook_tests::{Server, Store, both_stores, command_line};
 use serde_json::json;
 
@@ -17,8 +18,8 @@ async fn every_fault_of_an_export_is_named(store: &Store) {
     let good = people.asker.client.post(&verify, &json!({})).await.expect(200).json();
     assert!(good.to_string().contains("verified"), "{good}");
 
-    let file = find(store.folder(), &export, ".csv");
-    let manifest = find(store.folder(), &export, ".manifest.json");
+    let file = file_below(store.folder(), &export, ".csv");
+    let manifest = file_below(store.folder(), &export, ".manifest.json");
     let original = std::fs::read(&file).unwrap();
     let original_manifest = std::fs::read(&manifest).unwrap();
     let mut flipped = original.clone();
@@ -49,20 +50,4 @@ async fn every_fault_of_an_export_is_named(store: &Store) {
         people.asker.client.post("/exports/batch_verify?export_type=transactions", &json!({})).await.expect(200);
     assert!(batch.body.contains(&export) && batch.body.contains("verified"), "{}", batch.body);
     bytes(&people.asker, &format!("/v1/exports/{export}/file")).await;
-}
-
-/// The file with such a name somewhere below a folder.
-fn find(folder: &std::path::Path, start: &str, end: &str) -> std::path::PathBuf {
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if entry.file_name().to_string_lossy().starts_with(start) && path.to_string_lossy().ends_with(end) {
-                return path;
-            }
-        }
-    }
-    panic!("no {start}*{end} below {}", folder.display());
 }

@@ -1,22 +1,18 @@
 //! Looking for a text in everything that a store keeps.
 
+use std::path::PathBuf;
+
 use daybook_tests::Store;
+use daybook_tests::files::files_below;
 use sqlx::{Connection, PgConnection, Row};
 
 /// Where `text` occurs, in any letter case: files of the data folder, and tables of the database.
 pub async fn traces_of(store: &Store, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut folders = vec![store.folder().to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if std::fs::read(&path).is_ok_and(|bytes| occurs(&bytes, text)) {
-                found.push(path.display().to_string());
-            }
-        }
-    }
+    let files = files_below(store.folder());
+    assert!(!files.is_empty(), "a store has files");
+    let has_it = |path: &PathBuf| std::fs::read(path).is_ok_and(|bytes| occurs(&bytes, text));
+    let mut found: Vec<String> =
+        files.iter().filter(|path| has_it(path)).map(|path| path.display().to_string()).collect();
     if let Some(url) = store.database_url() {
         found.extend(traces_in_tables(url, text).await);
     }
