@@ -5,9 +5,13 @@
 //! execution follows the decision by itself. Both come through one function that checks everything again at that moment:
 //! the digest, the time, the policy that is in force now, that the requester may still have it done, and that nobody who
 //! voted has turned out to be somebody else. The aggregate hands out each approval once.
+//!
+//! [`Approvals::redeem_standing`] is for the runs of a schedule whose standing approval was used up for the schedule: each run
+//! gets a grant of its own, for the one export that it makes, after the same is looked at once more.
 
 mod blocked;
 mod passage;
+mod standing;
 
 use daybook_domain::approval::{
     Action, ActionDigest, Approval, ApprovalCommand, ApprovalError, ApprovalStatus, SYSTEM, VoidReason,

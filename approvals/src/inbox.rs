@@ -9,6 +9,7 @@ use daybook_http_kit::{Principal, Problem};
 use daybook_identity::directory::ApprovalRecord;
 
 use crate::service::Approvals;
+use crate::voters::Candidate;
 
 /// One request, and what the caller can do about it.
 #[derive(Debug, Clone)]
@@ -43,7 +44,7 @@ impl Approvals {
     /// reason.
     pub fn inbox(&self, principal: &Principal, others: bool) -> Result<Vec<InboxItem>, Problem> {
         let state = self.0.directory.now();
-        let (facts, at) = (self.facts(&state), self.timestamp()?);
+        let (candidate, at) = (Candidate::caller(self.facts(&state), principal)?, self.timestamp()?);
         let mut items = Vec::new();
         for record in state.approvals.values() {
             let approval = &record.approval;
@@ -51,7 +52,7 @@ impl Approvals {
             if approval.status() != Some(ApprovalStatus::Pending) && review.is_none() {
                 continue;
             }
-            let voter = facts.voter(principal, approval)?;
+            let voter = candidate.on(approval);
             let eligible = match review {
                 Some(_) => approval.review_eligibility(&voter),
                 None => approval.eligibility(&voter, at),

@@ -3,6 +3,8 @@
 mod clock;
 mod delegations;
 mod electorates;
+mod export_custody;
+mod export_runs;
 mod facts;
 mod gate;
 mod inbox;
@@ -13,10 +15,13 @@ mod reach;
 mod requests;
 mod service;
 pub mod view;
+mod voters;
 mod votes;
 
 pub use clock::TickReport;
 pub use delegations::NewDelegation;
+pub use export_custody::{ExportCustody, FileKept};
+pub use export_runs::{DueRun, ExportRuns, OpenedRun};
 pub use gate::{Blocked, Gated, Grant, Needed, Passage, RedeemError};
 pub use inbox::{InboxItem, NotEligible};
 pub use policies::Changed;

@@ -94,12 +94,7 @@ impl Approvals {
         may(principal, &required_permissions)?;
         action.check("").map_err(invalid)?;
         let person = state.person_of(&principal.actor.id);
-        if state.open_approvals_count(person) >= MAX_OPEN {
-            return Err(Problem::refused(
-                "approval.too_many_open",
-                format!("a person has at most {MAX_OPEN} requests for approval open"),
-            ));
-        }
+        may_have_another(state, person)?;
         Ok(ApprovalCommand::Request {
             approval_id: ApprovalId::parse("", id).map_err(invalid)?,
             requester: self.facts(state).requester(principal, &required_permissions)?,
@@ -314,8 +309,19 @@ fn next_link(approval: &Approval) -> Vec<Electorate> {
     chain.get(level).or(chain.last()).map(|link| link.to.clone()).unwrap_or_default()
 }
 
+/// Refuses a person who has as many requests open as anybody may have.
+pub(crate) fn may_have_another(state: &DirectoryState, person: &str) -> Result<(), Problem> {
+    if state.open_approvals_count(person) >= MAX_OPEN {
+        return Err(Problem::refused(
+            "approval.too_many_open",
+            format!("a person has at most {MAX_OPEN} requests for approval open"),
+        ));
+    }
+    Ok(())
+}
+
 /// The policy that holds for an action, where it can be said which of its rules does.
-fn policy_of(state: &DirectoryState, action: &Action) -> Result<PolicyInForce, Problem> {
+pub(crate) fn policy_of(state: &DirectoryState, action: &Action) -> Result<PolicyInForce, Problem> {
     let policy = state.policy_in_force(&action.action, action.amount, action.label.as_ref());
     policy.map_err(|refusal| refused(&refusal))
 }

@@ -6,6 +6,7 @@ use cqrs_es::Aggregate;
 use daybook_domain::approval::{ActionType, Approval, ApprovalCommand, ApprovalError, SYSTEM};
 use daybook_domain::approval_policy::{ApprovalPolicy, PolicyInForce};
 use daybook_domain::delegation::Delegation;
+use daybook_domain::export_schedule::ExportSchedule;
 use daybook_domain::names::Label;
 use daybook_domain::refusal::Refusal;
 use daybook_domain::{Money, Timestamp};
@@ -37,13 +38,15 @@ pub(crate) struct Inner {
     pub approvals: Commands<Approval>,
     pub policies: Commands<ApprovalPolicy>,
     pub delegations: Commands<Delegation>,
+    /// Read alone: what standing approvals are for.
+    pub schedules: Commands<ExportSchedule>,
     /// Held while a request is looked for and, where there is none, opened: two calls at once open one.
     pub opening: Mutex<()>,
     pub development: bool,
 }
 
 /// Commands on `ledger` with an aggregate's own constants.
-fn commands<A>(ledger: &Ledger, reducer_version: u32, holds_personal_data: bool) -> Commands<A>
+pub(crate) fn commands<A>(ledger: &Ledger, reducer_version: u32, holds_personal_data: bool) -> Commands<A>
 where
     A: Aggregate + Clone + 'static,
     A::Services: Default,
@@ -62,6 +65,7 @@ impl Approvals {
             approvals: commands(&ledger, Approval::REDUCER_VERSION, Approval::HOLDS_PERSONAL_DATA),
             policies: commands(&ledger, ApprovalPolicy::REDUCER_VERSION, ApprovalPolicy::HOLDS_PERSONAL_DATA),
             delegations: commands(&ledger, Delegation::REDUCER_VERSION, Delegation::HOLDS_PERSONAL_DATA),
+            schedules: commands(&ledger, ExportSchedule::REDUCER_VERSION, ExportSchedule::HOLDS_PERSONAL_DATA),
             opening: Mutex::default(),
             development: false,
         }))
@@ -71,7 +75,7 @@ impl Approvals {
     /// To be said before it is cloned.
     #[must_use]
     pub fn with_development(self, development: bool) -> Self {
-        let Inner { directory, personal, clock, approvals, policies, delegations, .. } = &*self.0;
+        let Inner { directory, personal, clock, approvals, policies, delegations, schedules, .. } = &*self.0;
         Self(Arc::new(Inner {
             directory: directory.clone(),
             personal: personal.clone(),
@@ -79,6 +83,7 @@ impl Approvals {
             approvals: approvals.clone(),
             policies: policies.clone(),
             delegations: delegations.clone(),
+            schedules: schedules.clone(),
             opening: Mutex::default(),
             development,
         }))

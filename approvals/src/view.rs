@@ -3,6 +3,7 @@
 
 mod compatible;
 mod delegations;
+mod export_schedules;
 mod of_aggregate;
 mod policies;
 mod terms;
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 
 pub use compatible::{AGENT_PREFIX, AgentActionView, ApprovalRequestView};
 pub use delegations::DelegationView;
+pub use export_schedules::{ExportScheduleView, ListedSchedule, ScheduleRunView, StandingView};
 pub use policies::PolicyView;
 pub use terms::{
     AmountView, BreakGlassView, ClauseView, ElectorateView, EscalationRuleView, PolicyInForceView, RuleView, StepView,

@@ -5,7 +5,7 @@
 //! the checkpoint with that root was signed is for whoever holds keys to say.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -19,17 +19,23 @@ use crate::entry_line::{EntryLine, MAX_LINE_BYTES};
 use crate::group::canonical_fields;
 use crate::merkle;
 use crate::proof::root_from_inclusion;
-use crate::report::{FindingKind, Part, Report};
+use crate::report::{FindingKind, Part, Report, SelectionFacts};
 use crate::source::{Progress, SourceError, VerifyOptions};
 use crate::tlog_proof::TlogProof;
 use crate::walk::Walk;
 use tiles::{Files, Tiles};
+use trail::Trail;
 
 mod tiles;
+mod trail;
 
 const FORMAT: &str = "daybook-bundle-v1";
 const MANIFEST: &str = "manifest.json";
 const ENTRIES: &str = "entries.ndjson";
+/// The signature of the manifest, which the manifest cannot list.
+const SIGNATURE: &str = "manifest.sig";
+/// What there is of each entry in words, in a selection.
+const TRAIL: &str = "trail.csv";
 /// A line for each file: enough for a bundle of a hundred million entries.
 const MAX_MANIFEST_BYTES: u64 = 128 << 20;
 /// Checkpoint, keys, a proof.
@@ -44,8 +50,20 @@ struct Manifest {
     to: u64,
     #[serde(default)]
     stream: Option<String>,
+    #[serde(default)]
+    selection: Option<Selection>,
+    #[serde(default)]
+    entries: u64,
+    #[serde(default)]
+    created_at: String,
     checkpoint_size: u64,
     files: Vec<Listed>,
+}
+
+/// What the entries were chosen by, where they do not follow each other.
+#[derive(Debug, Deserialize)]
+struct Selection {
+    kind: String,
 }
 
 /// A file as the manifest lists it.
@@ -66,18 +84,19 @@ pub(crate) fn verify(
         return Err(SourceError::NoFile(path.display().to_string()));
     }
     let mut archive = Archive::open(path)?;
-    let manifest = archive.manifest()?;
+    let (manifest, manifest_bytes) = archive.manifest()?;
     if let Some(ledger) = options.ledger.as_ref().filter(|ledger| **ledger != manifest.ledger_id) {
         return Err(SourceError::NoLedger(ledger.clone()));
     }
     let mut walk = Walk::new(&options, Vec::new(), false, progress)?;
-    walk.expect(match manifest.stream {
-        None => manifest.to.saturating_sub(manifest.from),
-        Some(_) => 0,
+    walk.expect(match (&manifest.stream, &manifest.selection) {
+        (None, None) => manifest.to.saturating_sub(manifest.from),
+        (None, Some(_)) => manifest.entries,
+        (Some(_), _) => 0,
     });
     compare_files(&mut archive, &manifest, &mut walk)?;
     let ledger_id = Cell::Text(manifest.ledger_id.as_bytes());
-    walk.begin_part(ledger_id, manifest.from, manifest.stream.is_some());
+    walk.begin_part(ledger_id, manifest.from, manifest.stream.is_some() || manifest.selection.is_some());
     let tiles = Tiles::new(manifest.checkpoint_size);
     let root = match tiles.root(&mut archive) {
         Ok(root) => Some(root),
@@ -105,11 +124,25 @@ pub(crate) fn verify(
     }
     // Tiles are read while the entries are, so they have a reader of their own.
     let tiles = root.is_some().then_some((tiles, Archive::open(path)?));
-    entries(&mut archive, &manifest, tiles, &mut walk)?;
+    let mut beside = match manifest.selection {
+        Some(_) => Some(Archive::open(path)?),
+        None => None,
+    };
+    let trail = match &mut beside {
+        Some(beside) => Some(Trail::of(beside.0.by_name(TRAIL), &mut walk)),
+        None => None,
+    };
+    entries(&mut archive, &manifest, tiles, trail, &mut walk)?;
     proofs(&mut archive, &manifest, root, &mut walk)?;
     walk.part(Part {
         from: manifest.from,
         to: manifest.to,
+        selection: manifest.selection.map(|selection| SelectionFacts {
+            kind: selection.kind,
+            made_at: manifest.created_at,
+            manifest: manifest_bytes,
+            signature: archive.bytes(SIGNATURE, MAX_TEXT_BYTES).ok().flatten(),
+        }),
         stream: manifest.stream,
         checkpoint_size: manifest.checkpoint_size,
         checkpoint_root: root.map(hex::encode),
@@ -128,7 +161,7 @@ impl Archive {
         Ok(Self(ZipArchive::new(file).map_err(unreadable)?))
     }
 
-    fn manifest(&mut self) -> Result<Manifest, SourceError> {
+    fn manifest(&mut self) -> Result<(Manifest, Vec<u8>), SourceError> {
         let bytes = self.bytes(MANIFEST, MAX_MANIFEST_BYTES)?;
         let bytes = bytes.ok_or_else(|| SourceError::Unreadable(format!("there is no {MANIFEST}: it is no bundle")))?;
         let manifest: Manifest =
@@ -140,7 +173,7 @@ impl Archive {
         } else if manifest.from >= manifest.to || manifest.to > manifest.checkpoint_size {
             format!("there is no part from {} to {} of {}", manifest.from, manifest.to, manifest.checkpoint_size)
         } else {
-            return Ok(manifest);
+            return Ok((manifest, bytes));
         };
         Err(SourceError::Unreadable(format!("{MANIFEST}: {refused}")))
     }
@@ -188,12 +221,17 @@ fn compare_files<P: FnMut(Progress) -> bool>(
     };
     let mut listed: Vec<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
     listed.sort_unstable();
+    let mut is_signed = false;
     for name in archive.0.file_names() {
         match name {
             Ok(name) if name == MANIFEST || listed.binary_search(&name.as_ref()).is_ok() => {}
+            Ok(name) if name == SIGNATURE && manifest.selection.is_some() => is_signed = true,
             Ok(name) => differ(&name, "the manifest does not list this file"),
             Err(_) => differ("?", "the name of a file cannot be read"),
         }
+    }
+    if manifest.selection.is_some() && !is_signed {
+        differ(SIGNATURE, "the signature of the manifest is missing");
     }
     let mut buffer = vec![0; 64 << 10];
     for file in &manifest.files {
@@ -234,22 +272,34 @@ fn entries<P: FnMut(Progress) -> bool>(
     archive: &mut Archive,
     manifest: &Manifest,
     mut tiles: Option<(Tiles, Archive)>,
+    mut trail: Option<Trail<impl Read>>,
     walk: &mut Walk<P>,
 ) -> Result<(), SourceError> {
     let file = archive.0.by_name(ENTRIES).map_err(unreadable)?;
     let mut reader = BufReader::with_capacity(256 << 10, file);
-    let (mut line, mut canonical) = (Vec::new(), Vec::new());
+    let (mut line, mut canonical, mut count) = (Vec::new(), Vec::new(), 0_u64);
     loop {
         line.clear();
         let read = reader.by_ref().take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut line).map_err(unreadable)?;
         if read == 0 {
+            if let Some(trail) = &mut trail {
+                trail.finish(walk);
+                if count != manifest.entries {
+                    let detail = format!("{ENTRIES} has {count} entries, the manifest says {}", manifest.entries);
+                    walk.finding(None, FindingKind::BundleMismatch, detail);
+                }
+            }
             return walk.send_blocking();
         }
+        count += 1;
         if line.pop() != Some(b'\n') {
             return Err(SourceError::Unreadable(format!("{ENTRIES} has a line that does not end")));
         }
         let entry = EntryLine::parse(&line)?;
         let place = i64::try_from(entry.position()).ok();
+        if let Some(trail) = &mut trail {
+            trail.check(&entry, walk);
+        }
         if !entry.times_agree() {
             let detail = "recorded_at is not the moment that recorded_at_us states".to_owned();
             walk.finding(place, FindingKind::InvalidValue, detail);

@@ -67,6 +67,20 @@ impl<'a> EntryLine<'a> {
         self.position
     }
 
+    /// Position, time, stream, version, event, actor and hash, as people are shown them.
+    pub(crate) fn shown(&self) -> [String; 8] {
+        [
+            self.position.to_string(),
+            self.recorded_at.to_string(),
+            self.stream_type.to_string(),
+            self.stream_id.to_string(),
+            self.version.to_string(),
+            self.event_type.to_string(),
+            self.actor_id.to_string(),
+            self.hash.to_string(),
+        ]
+    }
+
     /// Whether the readable time is the hashed one.
     pub(crate) fn times_agree(&self) -> bool {
         micros(&self.recorded_at) == Some(self.recorded_at_us)

@@ -177,7 +177,8 @@ fn figures(page: &mut String, evidence: &LedgerEvidence) -> fmt::Result {
         ("Root", figures.root.clone().unwrap_or_else(|| "\u{2013}".to_owned())),
     ];
     if let Some(part) = &figures.part {
-        rows.insert(1, ("Part", format!("entries {} to {}", part.from, part.to.saturating_sub(1))));
+        let chosen = if part.selection.is_some() { "chosen from the " } else { "" };
+        rows.insert(1, ("Part", format!("{chosen}entries {} to {}", part.from, part.to.saturating_sub(1))));
     }
     writeln!(page, "<h3>Figures</h3>\n<div class=\"table\"><table>\n<tbody>")?;
     for (name, value) in rows {

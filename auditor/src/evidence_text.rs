@@ -86,7 +86,8 @@ fn ledger(text: &mut String, evidence: &LedgerEvidence, explain: bool) -> fmt::R
         grouped(figures.tiles)
     )?;
     if let Some(part) = &figures.part {
-        writeln!(text, "  part          entries {} to {}", part.from, part.to.saturating_sub(1))?;
+        let chosen = if part.selection.is_some() { "chosen from the " } else { "" };
+        writeln!(text, "  part          {chosen}entries {} to {}", part.from, part.to.saturating_sub(1))?;
     }
     writeln!(text, "  hash          {}", figures.hash.as_deref().unwrap_or("-"))?;
     writeln!(text, "  root          {}", figures.root.as_deref().unwrap_or("-"))?;

@@ -49,7 +49,8 @@ mod walk;
 pub mod words;
 
 pub use report::{
-    AnchorRow, Finding, FindingKind, KeyEvent, LedgerReport, Part, Report, SealInfo, StateAt, StoredCheckpoint, Verdict,
+    AnchorRow, Finding, FindingKind, KeyEvent, LedgerReport, Part, Report, SealInfo, SelectionFacts, StateAt,
+    StoredCheckpoint, Verdict,
 };
 pub use source::{Progress, Source, SourceError, TileRoots, VerifyOptions, verify};
 pub use trust::TrustFinding;

@@ -125,6 +125,8 @@ pub enum FindingKind {
     VoteSignatureInvalid,
     /// An entry about approvals, or about what needs one, does not say what such an entry says.
     ApprovalUnreadable,
+    /// A rule keeps records for less than was promised before, or than its class asks for.
+    RetentionShortened,
 }
 
 impl FindingKind {
@@ -365,6 +367,21 @@ pub struct StoredCheckpoint {
     pub note: String,
 }
 
+/// What the entries of a part were chosen by, as its maker says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SelectionFacts {
+    /// Of which sort: `evidence_pack`.
+    pub kind: String,
+    /// When it was made, by its own word, RFC 3339.
+    pub made_at: String,
+    /// Bytes of the list of its files.
+    #[serde(skip)]
+    pub manifest: Vec<u8>,
+    /// The signature of that list. Whether anybody signed it is not judged here.
+    #[serde(skip)]
+    pub signature: Option<Vec<u8>>,
+}
+
 /// The part of a ledger that a source holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Part {
@@ -375,6 +392,9 @@ pub struct Part {
     /// The stream it is restricted to, `type/id`. Then positions have gaps, and each entry is held by its proof.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<String>,
+    /// What the entries were chosen by, where that is not one stream. Then, too, each entry is held by its proof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selection: Option<SelectionFacts>,
     /// Size of the checkpoint that the part was proved against, 0 where it holds none.
     pub checkpoint_size: u64,
     /// Root at that size, recomputed from the tiles of the source, hexadecimal. None where they do not give it.

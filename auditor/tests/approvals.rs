@@ -402,6 +402,7 @@ async fn what_the_rules_themselves_lead_to_is_verified() {
             departments: Vec::new(),
             stands_for: Vec::new(),
             is_delegate_of: Vec::new(),
+            owed: Default::default(),
         },
         decision,
         reason: None,

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     adopt, anchor, api_key, approval, bundle, checkpoint, demo, erase, export, hold, import, keys, load_test, org,
-    people, projections, prove, replay, seed, serve, sessions, verify,
+    people, projections, prove, replay, retention, schedule, seed, serve, sessions, verify,
 };
 use crate::settings::{SigningOptions, StoreOptions};
 
@@ -81,11 +81,15 @@ pub enum Command {
     Sessions(sessions::Arguments),
     #[command(subcommand)]
     Hold(hold::Arguments),
+    #[command(subcommand)]
+    Retention(retention::Arguments),
     Erase(erase::Arguments),
     #[command(subcommand)]
     Approval(approval::Arguments),
     #[command(subcommand)]
     Export(export::Arguments),
+    #[command(subcommand)]
+    Schedule(schedule::Arguments),
     /// Show the ledgers, how far projectors and reactors are, and the running server
     ///
     ///   daybook status

@@ -8,6 +8,7 @@ mod exports;
 mod keeping;
 mod people;
 mod records;
+mod schedules;
 
 use std::sync::LazyLock;
 
@@ -18,6 +19,7 @@ use self::exports::EXPORTS;
 use self::keeping::KEEPING;
 use self::people::PEOPLE;
 use self::records::RECORDS;
+use self::schedules::SCHEDULES;
 use crate::access::{ACCESS_STREAM, AccessEvent};
 use crate::api_key::ApiKeyEvent;
 use crate::approval::ApprovalEvent;
@@ -27,10 +29,12 @@ use crate::delegation::DelegationEvent;
 use crate::department::DepartmentEvent;
 use crate::erasure::ErasureEvent;
 use crate::export::ExportEvent;
+use crate::export_schedule::ExportScheduleEvent;
 use crate::incident::IncidentEvent;
 use crate::legal_hold::LegalHoldEvent;
 use crate::organization::OrganizationEvent;
 use crate::permission::PermissionEvent;
+use crate::retention_rule::RetentionRuleEvent;
 use crate::role::RoleEvent;
 use crate::session::SessionEvent;
 use crate::transaction::TransactionEvent;
@@ -59,6 +63,8 @@ pub const STREAM_TYPES: &[&str] = &[
     "delegation",
     "approval",
     "export",
+    "export_schedule",
+    "retention_rule",
 ];
 
 /// Any event of this crate.
@@ -100,6 +106,10 @@ pub enum AnyEvent {
     Approval(ApprovalEvent),
     /// Of the stream of an export.
     Export(ExportEvent),
+    /// Of the stream of a schedule of exports.
+    ExportSchedule(ExportScheduleEvent),
+    /// Of the stream of a rule that says how long records are kept.
+    RetentionRule(RetentionRuleEvent),
 }
 
 impl AnyEvent {
@@ -124,6 +134,8 @@ impl AnyEvent {
             Self::Delegation(event) => event.name(),
             Self::Approval(event) => event.name(),
             Self::Export(event) => event.name(),
+            Self::ExportSchedule(event) => event.name(),
+            Self::RetentionRule(event) => event.name(),
         }
     }
 }
@@ -218,6 +230,8 @@ pub fn decode(
         "delegation" => decode_tagged(name, payload).map(AnyEvent::Delegation),
         "approval" => decode_tagged(name, payload).map(AnyEvent::Approval),
         "export" => decode_tagged(name, payload).map(AnyEvent::Export),
+        "export_schedule" => decode_tagged(name, payload).map(AnyEvent::ExportSchedule),
+        "retention_rule" => decode_tagged(name, payload).map(AnyEvent::RetentionRule),
         // Out of reach: the catalogue has no events of other streams.
         _ => Err(DecodeError::UnknownStreamType { stream_type: stream_type.to_owned() }),
     }
@@ -237,7 +251,7 @@ pub fn catalogue() -> &'static [EventDescription] {
 }
 
 static CATALOGUE: LazyLock<Vec<EventDescription>> =
-    LazyLock::new(|| [RECORDS, PEOPLE, KEEPING, APPROVALS, EXPORTS].concat());
+    LazyLock::new(|| [RECORDS, PEOPLE, KEEPING, APPROVALS, EXPORTS, SCHEDULES].concat());
 
 macro_rules! describe {
     ($stream_type:literal, $event_type:literal, $meaning:literal, $example:literal) => {

@@ -10,6 +10,7 @@ pub mod department;
 pub mod erasure;
 pub mod events;
 pub mod export;
+pub mod export_schedule;
 pub mod incident;
 pub mod legal_hold;
 pub mod meta;
@@ -20,6 +21,7 @@ pub mod patch;
 pub mod permission;
 pub mod personal;
 pub mod refusal;
+pub mod retention_rule;
 pub mod role;
 pub mod rules;
 pub mod session;
@@ -42,19 +44,21 @@ pub use department::{Department, DepartmentCommand, DepartmentError, DepartmentE
 pub use erasure::{Erasure, ErasureCommand, ErasureError, ErasureEvent, ErasureStatus};
 pub use events::{AnyEvent, DecodeError, catalogue, decode};
 pub use export::{Export, ExportCommand, ExportError, ExportEvent};
+pub use export_schedule::{ExportSchedule, ExportScheduleCommand, ExportScheduleError, ExportScheduleEvent};
 pub use incident::{Incident, IncidentCommand, IncidentError, IncidentEvent};
 pub use legal_hold::{LegalHold, LegalHoldCommand, LegalHoldError, LegalHoldEvent};
 pub use meta::Meta;
 pub use money::{Amount, Currency, Money, MoneyError};
 pub use names::{
     ApiKeyId, ApprovalId, DelegationId, DepartmentId, DestinationName, ErasureId, ExportId, HoldId, Label,
-    PermissionName, RoleName, SessionId, UserId, Word,
+    PermissionName, RoleName, ScheduleId, SessionId, UserId, Word,
 };
 pub use organization::{Organization, OrganizationCommand, OrganizationError, OrganizationEvent};
 pub use patch::Patch;
 pub use permission::{Permission, PermissionCommand, PermissionError, PermissionEvent};
 pub use personal::{Personal, PersonalText, SealedText};
 pub use refusal::{Refusal, RefusalKind};
+pub use retention_rule::{RetentionRule, RetentionRuleCommand, RetentionRuleError, RetentionRuleEvent};
 pub use role::{Role, RoleCommand, RoleError, RoleEvent};
 pub use session::{Session, SessionCommand, SessionError, SessionEvent};
 pub use text::InvalidField;

@@ -174,6 +174,11 @@ name_type!(
     |text: &str| check_id("exp_", text)
 );
 name_type!(
+    /// The id of a schedule of exports and of its stream: `sch_…`.
+    ScheduleId,
+    |text: &str| check_id("sch_", text)
+);
+name_type!(
     /// The id of one delivery of an export, and what a receiver knows its repetition by: `dlv_…`.
     DeliveryId,
     |text: &str| check_id("dlv_", text)

@@ -106,9 +106,11 @@ mod tests {
     use crate::department::DepartmentError;
     use crate::erasure::ErasureError;
     use crate::export::ExportError;
+    use crate::export_schedule::ExportScheduleError;
     use crate::legal_hold::LegalHoldError;
     use crate::organization::OrganizationError;
     use crate::permission::PermissionError;
+    use crate::retention_rule::RetentionRuleError;
     use crate::role::RoleError;
     use crate::session::SessionError;
     use crate::user::UserError;
@@ -138,5 +140,7 @@ mod tests {
         check::<DelegationError>("delegation", &mut seen);
         check::<ApprovalError>("approval", &mut seen);
         check::<ExportError>("export", &mut seen);
+        check::<ExportScheduleError>("export_schedule", &mut seen);
+        check::<RetentionRuleError>("retention_rule", &mut seen);
     }
 }

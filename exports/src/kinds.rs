@@ -4,6 +4,7 @@
 //! neither knows of anything that the other does not.
 
 mod filters;
+mod pack;
 mod records;
 
 use std::collections::BTreeMap;
@@ -11,11 +12,14 @@ use std::collections::BTreeMap;
 use daybook_domain::export::ExportKind;
 
 pub use filters::{FilterValue, value_of};
+pub use pack::{MAX_PACK_ENTRIES, PackQuery};
 
 use crate::table::CellKind;
 
 /// Permission without which nobody's name and address leave the house.
 const READ_CONTACT: &str = "user:read_contact";
+/// Permission without which nobody reads what happened in words.
+const READ_AUDIT: &str = "audit:read";
 /// The filter that says how many rows there are at most. With it the newest come, the newest first; else all, the oldest first.
 pub const LIMIT: &str = "limit";
 /// Most columns that one export asks for: each at most once.
@@ -130,6 +134,7 @@ pub fn declaration(kind: ExportKind) -> KindDeclaration {
         ExportKind::AgentActions => records::AGENT_ACTIONS,
         ExportKind::AuditTrail => records::AUDIT_TRAIL,
         ExportKind::Entries => records::ENTRIES,
+        ExportKind::EvidencePack => pack::EVIDENCE_PACK,
     }
 }
 
@@ -137,6 +142,9 @@ pub fn declaration(kind: ExportKind) -> KindDeclaration {
 /// permission of their own are never among those.
 pub fn columns(kind: ExportKind, asked: &[String]) -> Result<Vec<&'static ColumnDeclaration>, InvalidQuery> {
     let declared = declaration(kind).columns;
+    if declared.is_empty() && !asked.is_empty() {
+        return Err(InvalidQuery::new("columns", format!("{kind} has none")));
+    }
     if asked.is_empty() {
         return Ok(declared.iter().filter(|column| column.is_default()).collect());
     }
@@ -182,6 +190,9 @@ pub fn filters(kind: ExportKind, asked: &BTreeMap<String, String>) -> Result<BTr
             return Err(InvalidQuery::new(format!("filters.{end}"), format!("must not come before {start}")));
         }
     }
+    if kind == ExportKind::EvidencePack {
+        PackQuery::read(&recorded)?;
+    }
     Ok(recorded)
 }
 
@@ -195,6 +206,16 @@ pub fn further_permissions(kind: ExportKind, asked: &[String]) -> Vec<&'static s
         .collect();
     needed.dedup();
     needed
+}
+
+/// What whoever asks with these filters, as they are recorded, has to be allowed besides: a pack holds what others read as an
+/// audit trail, and perhaps who people are.
+pub fn permissions_of_filters(kind: ExportKind, recorded: &BTreeMap<String, String>) -> Vec<&'static str> {
+    if kind != ExportKind::EvidencePack {
+        return Vec::new();
+    }
+    let with_people = recorded.get(pack::PEOPLE).is_some_and(|value| value == "true");
+    std::iter::once(READ_AUDIT).chain(with_people.then_some(READ_CONTACT)).collect()
 }
 
 #[cfg(test)]

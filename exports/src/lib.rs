@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bundle;
 pub mod delivery;
 mod digest;
 pub mod files;
@@ -7,6 +8,8 @@ mod format;
 mod generate;
 pub mod kinds;
 mod manifest;
+pub mod pack;
+mod pieces;
 mod rows;
 mod signature;
 mod table;
@@ -20,8 +23,9 @@ pub use manifest::{
     Approval, Checkpoint, FileDescription, LedgerPart, MANIFEST_FORMAT, MAX_MANIFEST_BYTES, Manifest, ManifestError,
     PositionRange, Query, Request, SigningKey, Software, Times,
 };
+pub use pieces::PieceWriter;
 pub use rows::count_rows;
-pub use signature::{MAX_SIGNATURE_BYTES, ManifestKey, SealError, SealedManifest, manifest_keys, seal};
+pub use signature::{MAX_SIGNATURE_BYTES, ManifestKey, SealError, SealedManifest, manifest_keys, seal, sign};
 pub use table::{
     Cell, CellKind, Column, MAX_BATCH_ROWS, MAX_SCHEMA_COLUMNS, Row, RowSource, Schema, SchemaError, Snapshot,
     SourceError,

@@ -2,6 +2,7 @@
 //! missing. Streaming; memory does not grow with the file.
 
 mod footer;
+pub(crate) mod zipped;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,6 +22,7 @@ pub fn count_rows(file: File, format: ExportFormat) -> io::Result<Option<u64>> {
         // Every object stands on a line of its own, between the brackets' lines; an empty array has one line.
         ExportFormat::Json => Ok(count_lines(file)?.checked_sub(2).or(Some(0))),
         ExportFormat::Parquet => footer::stated_rows(file),
+        ExportFormat::Zip => zipped::entries(file),
     }
 }
 

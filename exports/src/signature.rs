@@ -52,17 +52,30 @@ pub struct SealedManifest {
 /// Names the key in the manifest and signs it with the key of `ring` that is active at `at` (microseconds). The ring must
 /// know of rotations: [`KeyRing::reload`] it first.
 pub fn seal(mut manifest: Manifest, ring: &KeyRing, at: i64) -> Result<SealedManifest, SealError> {
-    let signers = ring.signers(at);
-    let signer = signers.iter().find(|record| record.algorithm == Algorithm::EcdsaP256Sha256);
-    let key_id = signer.ok_or(SealError::NoKey)?.key_id;
+    let key_id = signer(ring, at)?;
     manifest.signing_key =
         Some(SigningKey { algorithm: Algorithm::EcdsaP256Sha256.as_str().to_owned(), key_id: key_id.to_string() });
     let bytes = manifest.to_bytes()?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| ManifestError(error.to_string()))?;
-    let note = ring.sign(text, &[key_id])?;
-    let signature = note.signatures.into_iter().next().ok_or(KeyError::Signing(key_id))?.signature;
+    let signature = signature_of(&bytes, ring, key_id)?;
     let digests = digests_of_bytes(&bytes);
     Ok(SealedManifest { manifest, bytes, digests, key_id, signature })
+}
+
+/// The signature of a text that ends with a line feed, in DER, by the key of `ring` that is active at `at` (microseconds).
+pub fn sign(bytes: &[u8], ring: &KeyRing, at: i64) -> Result<Vec<u8>, SealError> {
+    signature_of(bytes, ring, signer(ring, at)?)
+}
+
+fn signer(ring: &KeyRing, at: i64) -> Result<KeyId, SealError> {
+    let signers = ring.signers(at);
+    let signer = signers.iter().find(|record| record.algorithm == Algorithm::EcdsaP256Sha256);
+    Ok(signer.ok_or(SealError::NoKey)?.key_id)
+}
+
+fn signature_of(bytes: &[u8], ring: &KeyRing, key_id: KeyId) -> Result<Vec<u8>, SealError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| ManifestError(error.to_string()))?;
+    let note = ring.sign(text, &[key_id])?;
+    Ok(note.signatures.into_iter().next().ok_or(KeyError::Signing(key_id))?.signature)
 }
 
 /// A public key that manifests are verified with.

@@ -17,7 +17,11 @@ use crate::digest::{Digests, digests_of, digests_of_bytes};
 use crate::files::{ExportFiles, FilesError, read_at_most};
 use crate::manifest::{MAX_MANIFEST_BYTES, Manifest};
 use crate::rows::count_rows;
+use crate::rows::zipped::changed;
 use crate::signature::{MAX_SIGNATURE_BYTES, ManifestKey};
+
+/// Most files within a zip file that are named.
+const MAX_NAMED: usize = 5;
 
 /// What can be wrong with an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -314,9 +318,19 @@ fn name_difference(manifest: &Manifest, digests: &Digests, file: &std::path::Pat
         Some(rows) if rows > signed.rows => {
             (Fault::RowAdded, format!("the file has {rows} rows instead of {}, {lengths}", signed.rows))
         }
+        _ if format == Some(ExportFormat::Zip) => (Fault::FileChanged, named_within(file, &lengths)),
         _ if digests.bytes != signed.bytes => (Fault::FileChanged, format!("the file has {lengths}")),
         _ => (Fault::FileChanged, "the file is as long as the one that was signed, but not the same".to_owned()),
     }
+}
+
+/// Which files within a zip file were changed.
+fn named_within(file: &std::path::Path, lengths: &str) -> String {
+    let changed = File::open(file).ok().and_then(|file| changed(file, MAX_NAMED)).unwrap_or_default();
+    if changed.is_empty() {
+        return format!("the file has {lengths}, and is not the one that was signed");
+    }
+    format!("the file has {lengths}; in it, these are not what its own manifest lists: {}", changed.join(", "))
 }
 
 #[cfg(test)]

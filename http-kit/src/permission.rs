@@ -183,6 +183,10 @@ permissions! {
     ExportRequest = "export:request", [A, C, N, U];
     /// Cancel, deliver again and verify exports.
     ExportManage = "export:manage", [A, C];
+    /// See how long records are kept.
+    RetentionRead = "retention:read", [A, C, U];
+    /// Ask that records be kept for longer.
+    RetentionManage = "retention:manage", [A, C];
 }
 
 /// The names of the permissions that `role` holds.

@@ -3,7 +3,6 @@
 mod api_keys;
 mod auth;
 mod erasure;
-mod exclusive;
 mod holds;
 mod jwks;
 pub mod letters;
@@ -14,6 +13,7 @@ mod passkeys;
 mod people;
 mod problems;
 mod rbac;
+mod retention;
 pub mod state;
 pub mod view;
 
@@ -38,6 +38,7 @@ pub fn configure(services: &mut ServiceConfig) {
     passkeys::configure(services);
     people::configure(services);
     rbac::configure(services);
+    retention::configure(services);
 }
 
 /// The document of these operations.
@@ -52,6 +53,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     document.merge(passkeys::Api::openapi());
     document.merge(people::Api::openapi());
     document.merge(rbac::Api::openapi());
+    document.merge(retention::Api::openapi());
     daybook_http_kit::openapi::add_security(&mut document);
     document
 }

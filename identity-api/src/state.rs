@@ -12,6 +12,7 @@ use daybook_domain::erasure::Erasure;
 use daybook_domain::legal_hold::LegalHold;
 use daybook_domain::organization::Organization;
 use daybook_domain::permission::Permission;
+use daybook_domain::retention_rule::RetentionRule;
 use daybook_domain::role::Role;
 use daybook_domain::session::Session;
 use daybook_domain::user::User;
@@ -177,6 +178,8 @@ pub struct OrganizationIdentity {
     pub holds: Commands<LegalHold>,
     /// Commands on erasures.
     pub erasures: Commands<Erasure>,
+    /// Commands on rules that say how long records are kept.
+    pub retention_rules: Commands<RetentionRule>,
 }
 
 /// Commands on `ledger` with an aggregate's own constants.
@@ -207,6 +210,7 @@ impl OrganizationIdentity {
             api_keys: commands!(ledger, ApiKey),
             holds: commands!(ledger, LegalHold),
             erasures: commands!(ledger, Erasure),
+            retention_rules: commands!(ledger, RetentionRule),
             ledger,
             directory,
             personal,

@@ -2,6 +2,7 @@
 
 pub mod api_keys;
 pub mod authenticator;
+pub mod custody;
 pub mod directory;
 pub mod mail;
 pub mod oidc;

@@ -19,6 +19,9 @@ create table {table} (
     policy_version bigint,
     deliver_to text not null,
     collect bigint not null,
+    -- The schedule that it is a run of, and which; null where somebody asked for it
+    schedule_id text,
+    schedule_run bigint,
     digest text not null,
     attempt bigint not null,
     -- Why it was rejected, cancelled, removed, or failed last
@@ -52,4 +55,5 @@ create index {table}_by_delivery on {table} (ledger_id, delivery_status, first_p
 create index {table}_by_verification on {table} (ledger_id, verification_status, first_position);
 create index {table}_by_requester on {table} (ledger_id, requested_by, first_position);
 create index {table}_by_approval on {table} (ledger_id, approval_id);
+create index {table}_by_schedule on {table} (ledger_id, schedule_id, first_position);
 create index {table}_by_creation on {table} (ledger_id, created_at);

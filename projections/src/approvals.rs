@@ -5,8 +5,6 @@
 
 mod history;
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
 use daybook_domain::approval::{Approval, ApprovalEvent, ApprovalStatus};
@@ -17,9 +15,9 @@ use sqlx::{AnyConnection, Row};
 
 use self::history::{HISTORY, Step};
 use crate::error::FoldError;
+use crate::kept::{Kept, KeptRow};
 use crate::projector::{DecodedEntry, Interest, Projector, TableDefinition, TableNames};
-use crate::rows::{RowWriter, Value, load, natural, read_state, written};
-use crate::transactions::known_before;
+use crate::rows::{RowWriter, Value, natural, read_state, written};
 
 /// Answers: what is waiting for a decision, what was decided, by whom, and how long did it take?
 #[derive(Debug, Clone, Copy)]
@@ -128,30 +126,21 @@ impl Projector for Approvals {
         batch: &[DecodedEntry],
     ) -> Result<(), FoldError> {
         let table = tables.of("approvals");
-        let known = known_before(batch, "approval");
-        let mut states = HashMap::new();
-        for row in &load(connection, &table, ROWS.columns, "approval_id", ledger_id, &known).await? {
-            let state = State::read(row)?;
-            states.insert(state.approval_id.clone(), state);
-        }
+        let mut states = Kept::of_streams(connection, &table, ledger_id, batch, "approval").await?;
         let mut steps = Vec::new();
         for DecodedEntry { entry, event } in batch {
             let Some(AnyEvent::Approval(event)) = event else { continue };
             if let ApprovalEvent::Requested(request) = event {
                 let at = request.at.micros();
                 let reason = request.reason.as_ref().map(ToString::to_string);
-                states.insert(entry.stream.stream_id.clone(), State::requested(entry, reason, at));
+                states.insert(State::requested(entry, reason, at));
             }
-            // Without a row the request was pruned: there is nothing to show that this could change.
             let Some(state) = states.get_mut(&entry.stream.stream_id) else { continue };
             let before = state.status();
             state.apply(entry, event);
             steps.push(Step::of(entry, event, before, state.status()));
         }
-        let mut states: Vec<&State> = states.values().collect();
-        states.sort_unstable_by_key(|state| state.first_position);
-        let rows = states.iter().map(|state| state.values(ledger_id)).collect::<Result<Vec<_>, _>>()?;
-        ROWS.write(connection, &table, &rows).await?;
+        states.write(connection, &table, ledger_id).await?;
         let rows: Vec<Vec<Value<'_>>> = steps.iter().map(|step| step.values(ledger_id)).collect();
         HISTORY.write(connection, &tables.of("approval_history"), &rows).await
     }
@@ -263,6 +252,19 @@ impl State {
         });
         let end = self.approval.decide_by().map(|time| time.micros());
         self.overdue_at = escalation.into_iter().chain(end).min();
+    }
+}
+
+impl KeptRow for State {
+    const WRITER: RowWriter = ROWS;
+    const ID: &'static str = "approval_id";
+
+    fn id(&self) -> &str {
+        &self.approval_id
+    }
+
+    fn first_position(&self) -> u64 {
+        self.first_position
     }
 
     fn read(row: &AnyRow) -> Result<Self, FoldError> {

@@ -1,7 +1,5 @@
 //! The projector `delegations`: who stands in for whom, and when.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use daybook_domain::AnyEvent;
 use daybook_domain::delegation::{DelegationEvent, Given};
@@ -10,9 +8,9 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use crate::error::FoldError;
+use crate::kept::{Kept, KeptRow};
 use crate::projector::{DecodedEntry, Interest, Projector, TableDefinition, TableNames};
-use crate::rows::{RowWriter, Value, load, natural, written};
-use crate::transactions::known_before;
+use crate::rows::{RowWriter, Value, natural, written};
 
 /// Answers: who may decide in whose place?
 #[derive(Debug, Clone, Copy)]
@@ -88,16 +86,11 @@ impl Projector for Delegations {
         batch: &[DecodedEntry],
     ) -> Result<(), FoldError> {
         let table = tables.of("delegations");
-        let known = known_before(batch, "delegation");
-        let mut states = HashMap::new();
-        for row in &load(connection, &table, ROWS.columns, "delegation_id", ledger_id, &known).await? {
-            let state = State::read(row)?;
-            states.insert(state.delegation_id.clone(), state);
-        }
+        let mut states = Kept::of_streams(connection, &table, ledger_id, batch, "delegation").await?;
         for DecodedEntry { entry, event } in batch {
             match event {
                 Some(AnyEvent::Delegation(DelegationEvent::Given(given))) => {
-                    states.insert(entry.stream.stream_id.clone(), State::given(entry, given));
+                    states.insert(State::given(entry, given));
                 }
                 Some(AnyEvent::Delegation(DelegationEvent::Accepted(accepted))) => {
                     let Some(state) = states.get_mut(&entry.stream.stream_id) else { continue };
@@ -106,7 +99,6 @@ impl Projector for Delegations {
                     state.version = entry.version;
                 }
                 Some(AnyEvent::Delegation(DelegationEvent::Ended(ended))) => {
-                    // Without a row the giving was pruned: there is nothing to show that this could change.
                     let Some(state) = states.get_mut(&entry.stream.stream_id) else { continue };
                     state.ended_at = Some(ended.at.micros());
                     state.ended_by = Some(ended.by.to_string());
@@ -116,10 +108,7 @@ impl Projector for Delegations {
                 _ => {}
             }
         }
-        let mut states: Vec<&State> = states.values().collect();
-        states.sort_unstable_by_key(|state| state.first_position);
-        let rows: Vec<Vec<Value<'_>>> = states.iter().map(|state| state.values(ledger_id)).collect();
-        ROWS.write(connection, &table, &rows).await
+        states.write(connection, &table, ledger_id).await
     }
 }
 
@@ -143,6 +132,19 @@ impl State {
             version: entry.version,
         }
     }
+}
+
+impl KeptRow for State {
+    const WRITER: RowWriter = ROWS;
+    const ID: &'static str = "delegation_id";
+
+    fn id(&self) -> &str {
+        &self.delegation_id
+    }
+
+    fn first_position(&self) -> u64 {
+        self.first_position
+    }
 
     fn read(row: &AnyRow) -> Result<Self, FoldError> {
         Ok(Self {
@@ -164,8 +166,8 @@ impl State {
         })
     }
 
-    fn values<'a>(&'a self, ledger_id: &'a str) -> Vec<Value<'a>> {
-        vec![
+    fn values<'a>(&'a self, ledger_id: &'a str) -> Result<Vec<Value<'a>>, FoldError> {
+        Ok(vec![
             ledger_id.into(),
             (&self.delegation_id).into(),
             (&self.from).into(),
@@ -182,6 +184,6 @@ impl State {
             self.first_position.into(),
             self.last_position.into(),
             self.version.into(),
-        ]
+        ])
     }
 }

@@ -3,8 +3,6 @@
 //! The state is the domain's own: events are applied to the aggregate, which is kept beside the columns that queries
 //! filter by. There is no second account of what an event means.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use cqrs_es::Aggregate;
 use daybook_domain::export::{DeliveryOutcome, Export, ExportEvent};
@@ -15,16 +13,16 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use crate::error::FoldError;
+use crate::kept::{Kept, KeptRow};
 use crate::projector::{DecodedEntry, Interest, Projector, TableDefinition, TableNames};
-use crate::rows::{RowWriter, Value, load, natural, read_state, written};
-use crate::transactions::known_before;
+use crate::rows::{RowWriter, Value, natural, read_state, written};
 
 /// Answers: what has left the house, or is about to, and did it arrive?
 #[derive(Debug, Clone, Copy)]
 pub struct Exports;
 
 /// Raised whenever the fold here or a table changes; at most 99.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const TABLES: &[TableDefinition] = &[
     TableDefinition { name: "exports", ddl: include_str!("../../migrations/read/exports.sql") },
@@ -51,6 +49,8 @@ const ROWS: RowWriter = RowWriter {
         "policy_version",
         "deliver_to",
         "collect",
+        "schedule_id",
+        "schedule_run",
         "digest",
         "attempt",
         "why",
@@ -157,37 +157,21 @@ impl Projector for Exports {
         batch: &[DecodedEntry],
     ) -> Result<(), FoldError> {
         let table = tables.of("exports");
-        let known = known_before(batch, "export");
-        let mut states = HashMap::new();
-        for row in &load(connection, &table, ROWS.columns, "export_id", ledger_id, &known).await? {
-            let state = State::read(row)?;
-            states.insert(state.export_id.clone(), state);
-        }
+        let mut states = Kept::of_streams(connection, &table, ledger_id, batch, "export").await?;
         let deliveries_table = tables.of("export_deliveries");
-        let mut deliveries = HashMap::new();
         let touched = deliveries_of(batch);
-        for row in &load(connection, &deliveries_table, DELIVERIES.columns, "delivery_id", ledger_id, &touched).await? {
-            let delivery = DeliveryState::read(row)?;
-            deliveries.insert(delivery.delivery_id.clone(), delivery);
-        }
+        let mut deliveries = Kept::load(connection, &deliveries_table, ledger_id, &touched).await?;
         for DecodedEntry { entry, event } in batch {
             let Some(AnyEvent::Export(event)) = event else { continue };
             if matches!(event, ExportEvent::Requested(_)) {
-                states.insert(entry.stream.stream_id.clone(), State::requested(entry));
+                states.insert(State::requested(entry));
             }
-            // Without a row the request was pruned: there is nothing to show that this could change.
             let Some(state) = states.get_mut(&entry.stream.stream_id) else { continue };
             state.apply(entry, event);
             apply_delivery(&mut deliveries, entry, event);
         }
-        let mut states: Vec<&State> = states.values().collect();
-        states.sort_unstable_by_key(|state| state.first_position);
-        let rows = states.iter().map(|state| state.values(ledger_id)).collect::<Result<Vec<_>, _>>()?;
-        ROWS.write(connection, &table, &rows).await?;
-        let mut deliveries: Vec<&DeliveryState> = deliveries.values().collect();
-        deliveries.sort_unstable_by_key(|delivery| delivery.first_position);
-        let rows: Vec<Vec<Value<'_>>> = deliveries.iter().map(|delivery| delivery.values(ledger_id)).collect();
-        DELIVERIES.write(connection, &deliveries_table, &rows).await
+        states.write(connection, &table, ledger_id).await?;
+        deliveries.write(connection, &deliveries_table, ledger_id).await
     }
 }
 
@@ -205,7 +189,7 @@ fn deliveries_of(batch: &[DecodedEntry]) -> Vec<&str> {
     ids
 }
 
-fn apply_delivery(deliveries: &mut HashMap<String, DeliveryState>, entry: &Entry, event: &ExportEvent) {
+fn apply_delivery(deliveries: &mut Kept<DeliveryState>, entry: &Entry, event: &ExportEvent) {
     match event {
         ExportEvent::DeliveryScheduled(event) => {
             let delivery = DeliveryState {
@@ -224,7 +208,7 @@ fn apply_delivery(deliveries: &mut HashMap<String, DeliveryState>, entry: &Entry
                 first_position: entry.position,
                 last_position: entry.position,
             };
-            deliveries.insert(delivery.delivery_id.clone(), delivery);
+            deliveries.insert(delivery);
         }
         ExportEvent::DeliveryAttempted(event) => {
             let Some(delivery) = deliveries.get_mut(event.delivery_id.as_str()) else { return };
@@ -301,6 +285,19 @@ impl State {
         self.why = Some(why);
         self.ended_at = Some(at);
     }
+}
+
+impl KeptRow for State {
+    const WRITER: RowWriter = ROWS;
+    const ID: &'static str = "export_id";
+
+    fn id(&self) -> &str {
+        &self.export_id
+    }
+
+    fn first_position(&self) -> u64 {
+        self.first_position
+    }
 
     fn read(row: &AnyRow) -> Result<Self, FoldError> {
         Ok(Self {
@@ -346,6 +343,8 @@ impl State {
             count(approved.map(|approved| approved.policy_version)),
             Value::text(written(&request.deliver_to)),
             i64::from(request.collect).into(),
+            Value::optional(request.schedule.as_ref().map(|schedule| &schedule.schedule_id)),
+            count(request.schedule.as_ref().map(|schedule| schedule.run)),
             request.digest.as_str().into(),
             export.attempt().map_or(0, |attempt| attempt.attempt).into(),
             (&self.why).into(),
@@ -372,7 +371,18 @@ impl State {
     }
 }
 
-impl DeliveryState {
+impl KeptRow for DeliveryState {
+    const WRITER: RowWriter = DELIVERIES;
+    const ID: &'static str = "delivery_id";
+
+    fn id(&self) -> &str {
+        &self.delivery_id
+    }
+
+    fn first_position(&self) -> u64 {
+        self.first_position
+    }
+
     fn read(row: &AnyRow) -> Result<Self, FoldError> {
         Ok(Self {
             delivery_id: row.try_get("delivery_id")?,
@@ -392,8 +402,8 @@ impl DeliveryState {
         })
     }
 
-    fn values<'a>(&'a self, ledger_id: &'a str) -> Vec<Value<'a>> {
-        vec![
+    fn values<'a>(&'a self, ledger_id: &'a str) -> Result<Vec<Value<'a>>, FoldError> {
+        Ok(vec![
             ledger_id.into(),
             (&self.delivery_id).into(),
             (&self.export_id).into(),
@@ -409,6 +419,6 @@ impl DeliveryState {
             Value::text(written(&self.history)),
             self.first_position.into(),
             self.last_position.into(),
-        ]
+        ])
     }
 }

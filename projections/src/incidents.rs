@@ -1,7 +1,5 @@
 //! The projector `incidents`: each incident as it is now, and its timeline.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use daybook_domain::incident::{IncidentChange, IncidentContent};
 use daybook_domain::{AnyEvent, IncidentEvent};
@@ -11,9 +9,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use crate::error::FoldError;
+use crate::kept::{Kept, KeptRow};
 use crate::projector::{DecodedEntry, Interest, Projector, TableDefinition, TableNames};
-use crate::rows::{RowWriter, Value, free_text, load, natural};
-use crate::transactions::{json as json_text, known_before};
+use crate::rows::{RowWriter, Value, free_text, natural};
+use crate::transactions::json as json_text;
 
 /// Answers: what is this incident now, and what has happened to it?
 #[derive(Debug, Clone, Copy)]
@@ -159,28 +158,19 @@ impl Projector for Incidents {
         batch: &[DecodedEntry],
     ) -> Result<(), FoldError> {
         let table = tables.of("incidents");
-        let known = known_before(batch, "incident");
-        let mut states = HashMap::new();
-        for row in &load(connection, &table, ROWS.columns, "incident_id", ledger_id, &known).await? {
-            let state = State::read(row)?;
-            states.insert(state.incident_id.clone(), state);
-        }
+        let mut states = Kept::of_streams(connection, &table, ledger_id, batch, "incident").await?;
         let mut steps = Vec::new();
         for DecodedEntry { entry, event } in batch {
             let Some(AnyEvent::Incident(event)) = event else { continue };
             if let IncidentEvent::Opened(content) = event {
-                states.insert(entry.stream.stream_id.clone(), State::opened(entry, content));
+                states.insert(State::opened(entry, content));
             }
-            // Without a row the opening was pruned: there is nothing to show that this could change.
             let Some(state) = states.get_mut(&entry.stream.stream_id) else { continue };
             let step = Step::of(entry, event, state);
             state.apply(entry, event);
             steps.push(step);
         }
-        let mut states: Vec<&State> = states.values().collect();
-        states.sort_unstable_by_key(|state| state.first_position);
-        let rows: Vec<Vec<Value<'_>>> = states.iter().map(|state| state.values(ledger_id)).collect();
-        ROWS.write(connection, &table, &rows).await?;
+        states.write(connection, &table, ledger_id).await?;
         let rows: Vec<Vec<Value<'_>>> = steps.iter().map(|step| step.values(ledger_id)).collect();
         TIMELINE.write(connection, &tables.of("incident_timeline"), &rows).await
     }
@@ -283,6 +273,19 @@ impl State {
             IncidentChange::RecommendedAction { new, .. } => self.recommended_action = optional(new),
         }
     }
+}
+
+impl KeptRow for State {
+    const WRITER: RowWriter = ROWS;
+    const ID: &'static str = "incident_id";
+
+    fn id(&self) -> &str {
+        &self.incident_id
+    }
+
+    fn first_position(&self) -> u64 {
+        self.first_position
+    }
 
     fn read(row: &AnyRow) -> Result<Self, FoldError> {
         Ok(Self {
@@ -322,8 +325,8 @@ impl State {
         })
     }
 
-    fn values<'a>(&'a self, ledger_id: &'a str) -> Vec<Value<'a>> {
-        vec![
+    fn values<'a>(&'a self, ledger_id: &'a str) -> Result<Vec<Value<'a>>, FoldError> {
+        Ok(vec![
             ledger_id.into(),
             (&self.incident_id).into(),
             (&self.title).into(),
@@ -359,7 +362,7 @@ impl State {
             self.last_position.into(),
             self.version.into(),
             Value::Text(format!("{} {}", self.title, self.incident_id).to_lowercase().into()),
-        ]
+        ])
     }
 }
 

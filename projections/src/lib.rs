@@ -10,6 +10,7 @@ mod error;
 pub mod exports;
 mod fold;
 pub mod incidents;
+mod kept;
 pub mod projector;
 mod rebuild;
 pub mod rows;

@@ -14,9 +14,9 @@ use daybook_read_models::time::day;
 use sqlx::{AnyConnection, Row};
 
 use crate::error::FoldError;
+use crate::kept::known_before;
 use crate::projector::{DecodedEntry, Interest, Projector, TableDefinition, TableNames};
 use crate::rows::{RowWriter, Value, load};
-use crate::transactions::known_before;
 
 /// Answers: how many, and how much?
 #[derive(Debug, Clone, Copy)]
@@ -141,11 +141,13 @@ impl Projector for Stats {
                     | AnyEvent::ApiKey(_)
                     | AnyEvent::Access(_)
                     | AnyEvent::LegalHold(_)
+                    | AnyEvent::RetentionRule(_)
                     | AnyEvent::Erasure(_)
                     | AnyEvent::ApprovalPolicy(_)
                     | AnyEvent::Delegation(_)
                     | AnyEvent::Approval(_)
-                    | AnyEvent::Export(_),
+                    | AnyEvent::Export(_)
+                    | AnyEvent::ExportSchedule(_),
                 )
                 | None => {}
             }

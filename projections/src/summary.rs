@@ -39,10 +39,12 @@ pub(crate) fn sentence(entry: &Entry, event: Option<&AnyEvent>) -> String {
         Some(AnyEvent::Access(event)) => keeping::access(event),
         Some(AnyEvent::LegalHold(event)) => keeping::legal_hold(id, event),
         Some(AnyEvent::Erasure(event)) => keeping::erasure(id, event),
+        Some(AnyEvent::RetentionRule(event)) => keeping::retention_rule(event),
         Some(AnyEvent::Approval(event)) => decisions::approval(id, event),
         Some(AnyEvent::ApprovalPolicy(event)) => decisions::approval_policy(id, event),
         Some(AnyEvent::Delegation(event)) => decisions::delegation(id, event),
         Some(AnyEvent::Export(event)) => leaving::export(id, event),
+        Some(AnyEvent::ExportSchedule(event)) => leaving::schedule(id, event),
         None if entry.payload.is_none() => format!("{} of {}; its payload was pruned", entry.event_type, entry.stream),
         None => format!("{} of {}", entry.event_type, entry.stream),
     }
@@ -175,6 +177,8 @@ pub(crate) fn regulation_tags(event: Option<&AnyEvent>) -> &'static [&'static st
         },
         Some(AnyEvent::LegalHold(_)) => &[SEC, FINRA],
         Some(AnyEvent::Erasure(_)) => &[GDPR],
+        // How long records are kept is what 17a-4, 4511(b) and Article 16(7) ask for.
+        Some(AnyEvent::RetentionRule(_)) => &[SEC, FINRA, MIFID],
         Some(AnyEvent::Approval(event)) => match event {
             ApprovalEvent::Requested(_)
             | ApprovalEvent::Submitted(_)
@@ -197,7 +201,7 @@ pub(crate) fn regulation_tags(event: Option<&AnyEvent>) -> &'static [&'static st
         },
         // Who had to agree, and who stood in for whom, is how a decision is understood.
         Some(AnyEvent::ApprovalPolicy(_) | AnyEvent::Delegation(_)) => &[SEC, FINRA],
-        Some(AnyEvent::Export(_)) => &[SEC],
+        Some(AnyEvent::Export(_) | AnyEvent::ExportSchedule(_)) => &[SEC],
         None => &[],
     }
 }

@@ -1,7 +1,5 @@
 //! The projector `transactions`: each transaction as it is now, and what was changed about it.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use daybook_domain::transaction::{RecordedContent, TransactionChange};
 use daybook_domain::{AnyEvent, TransactionEvent};
@@ -10,8 +8,9 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use crate::error::FoldError;
+use crate::kept::{Kept, KeptRow};
 use crate::projector::{DecodedEntry, Interest, Projector, TableDefinition, TableNames};
-use crate::rows::{RowWriter, Value, free_text, load, natural};
+use crate::rows::{RowWriter, Value, free_text, natural};
 
 /// Answers: what is this transaction now, and what was changed about it?
 #[derive(Debug, Clone, Copy)]
@@ -133,46 +132,23 @@ impl Projector for Transactions {
         batch: &[DecodedEntry],
     ) -> Result<(), FoldError> {
         let table = tables.of("transactions");
-        let known = known_before(batch, "transaction");
-        let rows = load(connection, &table, ROWS.columns, "transaction_id", ledger_id, &known).await?;
-        let mut states = HashMap::with_capacity(batch.len());
-        for row in &rows {
-            let state = State::read(row)?;
-            states.insert(state.transaction_id.clone(), state);
-        }
+        let mut states = Kept::of_streams(connection, &table, ledger_id, batch, "transaction").await?;
         let mut changes = Vec::new();
         for DecodedEntry { entry, event } in batch {
             let Some(AnyEvent::Transaction(event)) = event else { continue };
             apply(&mut states, &mut changes, entry, event);
         }
-        let mut states: Vec<&State> = states.values().collect();
-        // In position order neighbouring rows share index pages, and the same batch always writes the same way.
-        states.sort_unstable_by_key(|state| state.first_position);
-        let rows: Vec<Vec<Value<'_>>> = states.iter().map(|state| state.values(ledger_id)).collect();
-        ROWS.write(connection, &table, &rows).await?;
+        states.write(connection, &table, ledger_id).await?;
         let rows: Vec<Vec<Value<'_>>> = changes.iter().map(|change| change.values(ledger_id)).collect();
         CHANGES.write(connection, &tables.of("transaction_changes"), &rows).await
     }
 }
 
-/// The streams of one type in the batch that began before it, each once.
-pub(crate) fn known_before<'b>(batch: &'b [DecodedEntry], stream_type: &str) -> Vec<&'b str> {
-    let mut first_versions = HashMap::with_capacity(batch.len());
-    for DecodedEntry { entry, .. } in batch.iter().filter(|item| item.entry.stream.stream_type == stream_type) {
-        first_versions.entry(entry.stream.stream_id.as_str()).or_insert(entry.version);
-    }
-    let mut known: Vec<&str> =
-        first_versions.into_iter().filter_map(|(id, version)| (version > 1).then_some(id)).collect();
-    known.sort_unstable();
-    known
-}
-
-fn apply(states: &mut HashMap<String, State>, changes: &mut Vec<Change>, entry: &Entry, event: &TransactionEvent) {
+fn apply(states: &mut Kept<State>, changes: &mut Vec<Change>, entry: &Entry, event: &TransactionEvent) {
     if let TransactionEvent::Recorded(content) = event {
-        states.insert(entry.stream.stream_id.clone(), State::recorded(entry, content));
+        states.insert(State::recorded(entry, content));
         return;
     }
-    // Without a row the record itself was pruned: there is nothing to show that this could change.
     let Some(state) = states.get_mut(&entry.stream.stream_id) else { return };
     state.last_position = entry.position;
     state.version = entry.version;
@@ -274,6 +250,19 @@ impl State {
             }
         }
     }
+}
+
+impl KeptRow for State {
+    const WRITER: RowWriter = ROWS;
+    const ID: &'static str = "transaction_id";
+
+    fn id(&self) -> &str {
+        &self.transaction_id
+    }
+
+    fn first_position(&self) -> u64 {
+        self.first_position
+    }
 
     fn read(row: &AnyRow) -> Result<Self, FoldError> {
         Ok(Self {
@@ -299,8 +288,8 @@ impl State {
         })
     }
 
-    fn values<'a>(&'a self, ledger_id: &'a str) -> Vec<Value<'a>> {
-        vec![
+    fn values<'a>(&'a self, ledger_id: &'a str) -> Result<Vec<Value<'a>>, FoldError> {
+        Ok(vec![
             ledger_id.into(),
             (&self.transaction_id).into(),
             (&self.amount).into(),
@@ -322,7 +311,7 @@ impl State {
             self.correction_count.into(),
             self.note_count.into(),
             Value::Text(self.transaction_id.to_lowercase().into()),
-        ]
+        ])
     }
 }
 

@@ -3,13 +3,11 @@
 //! A verifier that takes its keys from the server it verifies has verified nothing: keep them from elsewhere, or from an
 //! earlier time, and compare.
 
-use std::fmt::Write;
-
 use actix_web::{HttpResponse, web};
+use daybook_exports::bundle::newest_keys;
 use daybook_http_kit::permission::LedgerVerify;
 use daybook_http_kit::{Allowed, NoQuery, Problem, Scoped};
-use daybook_ledger::LedgerReader;
-use daybook_ledger::checkpoint::{CheckpointError, PublishedKey, published_keys};
+use daybook_ledger::checkpoint::{CheckpointError, PublishedKey};
 use daybook_ledger::keys::VerifierKey;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,9 +15,6 @@ use utoipa::ToSchema;
 use crate::ledgers::{failed, named};
 use crate::state::QueryState;
 use crate::tlog_proof::tree_failed;
-
-/// Most keys that are listed, the newest of them. One that rotates its key every day reaches it after years.
-pub const MAX_KEYS: usize = 1_000;
 
 /// A key that signs or signed checkpoints.
 #[derive(Debug, Serialize, ToSchema)]
@@ -92,22 +87,4 @@ pub async fn list(
     })?;
     let items = keys.into_iter().map(KeyView::from).collect();
     Ok(HttpResponse::Ok().json(KeyList { ledger_id: ledger_id.into_inner(), items }))
-}
-
-/// The newest [`MAX_KEYS`] keys, oldest first.
-pub async fn newest_keys(reader: &LedgerReader) -> Result<Vec<PublishedKey>, CheckpointError> {
-    let mut keys = published_keys(reader).await?;
-    Ok(keys.split_off(keys.len().saturating_sub(MAX_KEYS)))
-}
-
-/// The keys as the file that the auditor takes: a verifier key a line, with when its signatures count.
-pub fn keys_file(keys: &[PublishedKey]) -> String {
-    let mut text =
-        String::from("# Keys as the ledger announced them. Compare them with what you were given elsewhere.\n");
-    for key in keys {
-        let until = key.retired_at.as_ref().map(|at| format!(" until={at}")).unwrap_or_default();
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{} from={}{until}", key.verifier_key, key.activated_at);
-    }
-    text
 }

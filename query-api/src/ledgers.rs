@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use bytes::{BufMut, Bytes, BytesMut};
+use daybook_exports::bundle::{EntryView, stream_entries};
 use daybook_http_kit::permission::{LedgerRead, LedgerVerify};
 use daybook_http_kit::{Allowed, NoQuery, Problem, Query, Scoped};
 use daybook_ledger::{Entry, Head, LedgerReader, StoreError, StreamKey};
@@ -10,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::answer::{AnswerAt, NDJSON};
-use crate::entry_view::EntryView;
 use crate::state::QueryState;
 use crate::time::{self, Edge, rfc3339};
 
@@ -20,8 +20,6 @@ pub const DEFAULT_ENTRIES: u64 = 1_000;
 pub const MAX_ENTRIES: u64 = 100_000;
 /// Entries of one stream answered at most; longer streams are read by `/ledgers/{ledger_id}/entries`.
 const MAX_STREAM_ENTRIES: u64 = 1_000;
-/// Entries of a stream read at once.
-const STREAM_PAGE: usize = 500;
 /// Lines are sent on when there are this many bytes of them.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -320,24 +318,6 @@ impl Selection {
                     yield entry;
                 }
             }
-        }
-    }
-}
-
-/// All entries of one stream in version order, page by page.
-pub(crate) fn stream_entries(
-    reader: LedgerReader,
-    key: StreamKey,
-) -> impl Stream<Item = Result<Entry, StoreError>> + Send {
-    async_stream::try_stream! {
-        let mut version = 1;
-        loop {
-            let page = reader.stream(&key, version, STREAM_PAGE).await?;
-            let Some(last) = page.last().map(|entry| entry.version) else { break };
-            for entry in page {
-                yield entry;
-            }
-            version = last.saturating_add(1);
         }
     }
 }

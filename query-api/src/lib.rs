@@ -6,7 +6,7 @@ pub mod audit_trail;
 pub mod bundle;
 pub mod checkpoints;
 pub mod docs;
-pub mod entry_view;
+pub mod export_schedules;
 pub mod exports;
 pub mod free_text;
 mod freshness;
@@ -91,7 +91,10 @@ fn configure_exports(app: &mut ServiceConfig) {
         .route("/exports/{export_id}", web::get().to(exports::get))
         .route("/exports/{export_id}/file", web::get().to(exports::file::file))
         .route("/exports/{export_id}/manifest", web::get().to(exports::file::manifest))
-        .route("/exports/{export_id}/signature", web::get().to(exports::file::signature));
+        .route("/exports/{export_id}/signature", web::get().to(exports::file::signature))
+        .route("/export-schedules", web::get().to(export_schedules::list))
+        .route("/export-schedules/{schedule_id}", web::get().to(export_schedules::get))
+        .route("/export-schedules/{schedule_id}/runs", web::get().to(export_schedules::runs));
 }
 
 /// Mounts checkpoints, tiles, proofs, keys and bundles: what every process answers, whatever it does.

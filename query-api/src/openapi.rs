@@ -16,12 +16,13 @@ use utoipa::openapi::{OpenApi, Ref, RefOr};
 use utoipa::{Modify, OpenApi as _};
 
 use crate::{
-    approvals, audit_trail, bundle, checkpoints, entry_view, exports, health, incidents, keys, ledgers, projections,
-    proofs, statistics, tiles, transactions, updates,
+    approvals, audit_trail, bundle, checkpoints, export_schedules, exports, health, incidents, keys, ledgers,
+    projections, proofs, statistics, tiles, transactions, updates,
 };
 
 /// Tags of the operations that answer from read models.
-const READ_MODEL_TAGS: [&str; 6] = ["transactions", "incidents", "approvals", "exports", "audit trail", "statistics"];
+const READ_MODEL_TAGS: [&str; 7] =
+    ["transactions", "incidents", "approvals", "exports", "export schedules", "audit trail", "statistics"];
 /// The operations that answer for ids that nobody has used: an incident without a timeline has an empty one.
 const WITHOUT_404: [&str; 1] = ["get_incident_timeline"];
 
@@ -40,6 +41,7 @@ const WITHOUT_404: [&str; 1] = ["get_incident_timeline"];
         approvals::compatible::list, approvals::policies::list, approvals::policies::get, approvals::delegations::list,
         approvals::agents::list, approvals::agents::ops_list, approvals::agents::metrics, approvals::agents::history,
         exports::list, exports::get, exports::file::file, exports::file::manifest, exports::file::signature,
+        export_schedules::list, export_schedules::get, export_schedules::runs,
         audit_trail::list, audit_trail::predecessor_list,
         statistics::summary, statistics::transactions, statistics::incidents,
         ledgers::list, ledgers::head, ledgers::entries, ledgers::entry, ledgers::stream,
@@ -51,12 +53,13 @@ const WITHOUT_404: [&str; 1] = ["get_incident_timeline"];
         projections::list, projections::rebuild,
         health::about, health::health, health::live, health::ready, health::metrics,
     ),
-    components(schemas(Problem, daybook_http_kit::FieldError, entry_view::EntryView)),
+    components(schemas(Problem, daybook_http_kit::FieldError, daybook_exports::bundle::EntryView)),
     tags(
         (name = "transactions", description = "Transactions as the ledger leaves them"),
         (name = "incidents", description = "Incidents and how they were dealt with"),
         (name = "approvals", description = "What waits for a decision, what was decided, and by what rules"),
         (name = "exports", description = "What leaves the house, and where it went"),
+        (name = "export schedules", description = "Exports that are made again and again"),
         (name = "audit trail", description = "Who did what, in words"),
         (name = "statistics", description = "Figures, each with a link to the records behind it"),
         (name = "ledger", description = "Entries with their exact bytes, and heads to compare with"),

@@ -11,7 +11,9 @@ mod deliver;
 mod driver;
 mod generate;
 mod pacing;
+mod pack;
 mod progress;
+mod removal;
 mod sources;
 mod step;
 mod work;
@@ -47,6 +49,8 @@ pub struct ExportSettings {
     pub generation: Pacing,
     /// Of delivering it.
     pub delivery: Pacing,
+    /// After how many days files are removed, unless they must be kept; never where it is not said.
+    pub keep_files_days: Option<u32>,
     /// The program's version, for the manifest.
     pub software: String,
     /// Where people reach this installation, for letters that say where a file can be fetched.
@@ -93,7 +97,7 @@ pub struct ExportParts {
 pub struct ExportsStatus {
     /// Whether this process drives them.
     pub is_driving: bool,
-    /// Exports that wait for something or are worked on.
+    /// Exports that wait for something or are worked on. Those whose file only waits for its end are not among them.
     pub unfinished: usize,
     /// Files made.
     pub generated: u64,
@@ -105,6 +109,8 @@ pub struct ExportsStatus {
     pub delivery_failures: u64,
     /// Deliveries given up.
     pub dead_letters: u64,
+    /// Files removed because their time was over.
+    pub removed: u64,
     /// Why an export does not get on; none where all do.
     pub error: Option<String>,
 }

@@ -24,10 +24,10 @@ use tokio::time::Instant;
 
 pub use held::{Fence, Lease, LeaseError};
 
+use crate::tables;
+
 /// How long a lease lasts unless it is renewed.
 pub const LEASE_TIME: Duration = Duration::from_secs(15);
-/// Key of the advisory lock under which the tables are made.
-const SETUP_LOCK: i64 = 0x6461_7962_6c65_6173;
 const SCHEMA: &str = include_str!("../../migrations/read/0002_leases.sql");
 
 /// The leases of one ledger's work. Cheap to clone.
@@ -45,7 +45,7 @@ impl Leases {
     /// To be called once when a process begins to work for the ledger: on SQLite, where no other process can be at work,
     /// leases that a process before this one left behind end here, so that nobody waits for the dead.
     pub async fn open(database: ReadDb, ledger: LedgerId, clock: Clock) -> Result<Self, ReadError> {
-        prepare(&database, SCHEMA).await?;
+        tables::make(&database, SCHEMA).await?;
         let leases = Self { database, ledger, clock, time: LEASE_TIME };
         if leases.database.kind() == StoreKind::Sqlite {
             let mut transaction = leases.database.begin().await?;
@@ -166,17 +166,4 @@ impl Leases {
     fn micros(&self) -> i64 {
         i64::try_from(self.time.as_micros()).unwrap_or(i64::MAX)
     }
-}
-
-/// Makes tables where they are missing.
-pub(crate) async fn prepare(database: &ReadDb, schema: &str) -> Result<(), ReadError> {
-    let mut transaction = database.begin().await?;
-    let connection: &mut AnyConnection = &mut transaction;
-    if database.kind() == StoreKind::Postgres {
-        // "if not exists" is no protection from another process, or another task, that makes the table at this moment.
-        sqlx::query("select pg_advisory_xact_lock($1)").bind(SETUP_LOCK).execute(&mut *connection).await?;
-    }
-    connection.execute(schema).await?;
-    transaction.commit().await?;
-    Ok(())
 }

@@ -3,12 +3,14 @@
 mod anchor;
 mod approvals_clock;
 mod engine;
+mod export_schedules;
 mod exports;
 mod large_transactions;
 mod lease;
 mod outside;
 mod positions;
 mod schedule;
+mod tables;
 mod witness;
 
 pub use anchor::{
@@ -17,6 +19,7 @@ pub use anchor::{
 };
 pub use approvals_clock::ApprovalsClock;
 pub use engine::{React, ReactError, Reactors};
+pub use export_schedules::{EXPORT_SCHEDULES, ExportScheduleParts, ExportSchedules, ExportSchedulesStatus};
 pub use exports::{
     EXPORTS, ExportParts, ExportSettings, Exports, ExportsStatus, Pacing, Reading, ReadingError, Sources,
 };

@@ -4,10 +4,10 @@
 
 use daybook_read_models::{ReadDb, ReadError, StoreKind};
 use serde::Serialize;
-use sqlx::{AnyConnection, Executor, Row};
+use sqlx::Row;
 
-/// Key of the advisory lock under which the table is made.
-const SETUP_LOCK: i64 = 0x6461_7962_7265_6163;
+use crate::tables;
+
 const SCHEMA: &str = include_str!("../../migrations/read/0001_reactors.sql");
 
 /// Where a reactor stands.
@@ -27,15 +27,7 @@ pub struct ReactorStatus {
 
 /// Makes the table where it is missing.
 pub(crate) async fn prepare(database: &ReadDb) -> Result<(), ReadError> {
-    let mut transaction = database.begin().await?;
-    let connection: &mut AnyConnection = &mut transaction;
-    if database.kind() == StoreKind::Postgres {
-        // "if not exists" is no protection from another process, or another task, that makes the table at this moment.
-        sqlx::query("select pg_advisory_xact_lock($1)").bind(SETUP_LOCK).execute(&mut *connection).await?;
-    }
-    connection.execute(SCHEMA).await?;
-    transaction.commit().await?;
-    Ok(())
+    tables::make(database, SCHEMA).await
 }
 
 /// Number of entries the reactor has looked at.

@@ -14,7 +14,7 @@ pub const PROJECTOR: &str = "exports";
 pub const MAX_DELIVERIES: u32 = 500;
 const COLUMNS: &str = "export_id, kind, format, filters, columns_chosen, status, delivery_status, verification_status, \
      requested_by, requester_person, reason, approval_id, execution_id, approved_by, policy_version, deliver_to, \
-     collect, digest, attempt, why, generated, file, bytes, row_count, findings, created_at, updated_at, approved_at, \
+     collect, schedule_id, schedule_run, digest, attempt, why, generated, file, bytes, row_count, findings, created_at, updated_at, approved_at, \
      started_at, generated_at, delivered_at, verified_at, verified_by, collected_at, ended_at, first_position, \
      last_position, version";
 const DELIVERY_COLUMNS: &str = "delivery_id, export_id, destination, why, status, attempts, detail, scheduled_at, \
@@ -57,6 +57,10 @@ pub struct ExportRow {
     pub deliver_to: Value,
     /// True where the file is handed out at the repeated call.
     pub collect: bool,
+    /// The schedule that it is a run of.
+    pub schedule_id: Option<String>,
+    /// Which run of it, counted from 1.
+    pub schedule_run: Option<u64>,
     /// Digest of what was asked for, hexadecimal.
     pub digest: String,
     /// How often it was tried to generate.
@@ -166,6 +170,8 @@ pub struct ExportFilter {
     pub only_of: Option<String>,
     /// Exact request for approval.
     pub approval_id: Option<String>,
+    /// Runs of exactly this schedule.
+    pub schedule_id: Option<String>,
     /// Asked for at this time or later, in microseconds.
     pub start: Option<i64>,
     /// Asked for at this time or earlier, in microseconds.
@@ -188,6 +194,7 @@ pub async fn list(
     conditions.either_equals("requested_by", "requester_person", filter.requested_by.as_deref());
     conditions.equals("requested_by", filter.only_of.as_deref());
     conditions.equals("approval_id", filter.approval_id.as_deref());
+    conditions.equals("schedule_id", filter.schedule_id.as_deref());
     conditions.at_least("created_at", filter.start);
     conditions.at_most("created_at", filter.end);
     fetch_page(db, "exports", COLUMNS, "first_position", conditions, page, row, |row| row.first_position).await
@@ -249,6 +256,8 @@ fn row(fields: &Fields<'_>) -> Result<ExportRow, ReadError> {
         policy_version: fields.optional_natural("policy_version")?,
         deliver_to: fields.json("deliver_to")?,
         collect: fields.integer("collect")? != 0,
+        schedule_id: fields.optional_text("schedule_id")?,
+        schedule_run: fields.optional_natural("schedule_run")?,
         digest: fields.text("digest")?,
         attempt: fields.natural("attempt")?,
         why: fields.optional_text("why")?,

@@ -8,6 +8,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::approvals;
+use crate::export_schedules;
 use crate::exports;
 use crate::incidents::{self, bulk};
 use crate::transactions::{self, batch};
@@ -53,6 +54,14 @@ use daybook_http_kit::answer::{ReceiptView, Recorded};
         exports::compatible::users,
         exports::compatible::agent_actions,
         exports::compatible::audit_trail,
+        export_schedules::handlers::create,
+        export_schedules::handlers::change,
+        export_schedules::handlers::pause,
+        export_schedules::handlers::resume,
+        export_schedules::handlers::run,
+        export_schedules::handlers::end,
+        export_schedules::standing::ask,
+        export_schedules::standing::end,
     ),
     components(schemas(
         Problem,
@@ -69,6 +78,7 @@ use daybook_http_kit::answer::{ReceiptView, Recorded};
         (name = "transactions", description = "Record transactions, settle them, correct them in the open."),
         (name = "incidents", description = "Open incidents and work on them."),
         (name = "exports", description = "Have records leave the house: asked for, approved, signed, delivered, verified."),
+        (name = "export schedules", description = "Have exports made again and again."),
     )
 )]
 struct Document;

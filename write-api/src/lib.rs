@@ -2,6 +2,7 @@
 
 pub mod approvals;
 mod document;
+pub mod export_schedules;
 pub mod exports;
 mod faults;
 pub mod incidents;
@@ -25,6 +26,7 @@ pub use state::WriteState;
 pub fn configure(services: &mut ServiceConfig) {
     // First: `export` is no id of a transaction, an incident or a person.
     exports::configure(services);
+    export_schedules::configure(services);
     transactions::configure(services);
     incidents::configure(services);
     approvals::configure(services);

@@ -289,7 +289,7 @@ async fn every_documented_command_is_mounted_and_guarded() {
             operations += 1;
         }
     }
-    assert_eq!(operations, 63);
+    assert_eq!(operations, 71);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use daybook_ledger::commands::Outcome;
 use serde::Serialize;
 
 use crate::service::Approvals;
+use crate::voters::Candidate;
 
 /// What waits for a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +70,7 @@ impl Approvals {
             .fold(0, u32::saturating_add);
         let mut persons: Vec<ActorId> = Vec::new();
         for user_id in state.users.keys() {
-            let voter = facts.voter_by_id(user_id, approval).ok()?;
+            let voter = Candidate::known(facts, user_id).ok()?.on(approval);
             if approval.eligibility(&voter, at).is_ok() && !persons.contains(&voter.person) {
                 persons.push(voter.person);
             }

@@ -7,8 +7,11 @@
 mod authenticator;
 mod clock;
 mod gate;
+mod inbox;
 mod independence;
 mod never;
 mod policies;
+mod seats;
 mod signatures;
+mod standing;
 mod world;

@@ -301,7 +301,7 @@ impl Check<'_> {
 }
 
 /// Whether a key signed these bytes. Signatures of manifests may have either form of S: `openssl` takes both.
-fn signed(key: &VerifierKey, bytes: &[u8], signature: &[u8]) -> bool {
+pub(crate) fn signed(key: &VerifierKey, bytes: &[u8], signature: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     match key.verify(text, signature) {
         Ok(_) => true,

@@ -1,7 +1,7 @@
 //! One pass over a file: BLAKE3, SHA-256 and its rows, beside each other, as fast as the slowest of them and the disk go.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use memchr::{memchr_iter, memchr2_iter};
@@ -57,6 +57,7 @@ pub fn read(path: &Path, format: &str) -> io::Result<FileRead> {
         std::mem::swap(&mut current, &mut next);
     }
     let rows = match rows {
+        Rows::Zip => zip_rows(&mut file)?,
         Rows::Parquet => {
             file.seek(SeekFrom::Start(0))?;
             parquet_rows(&mut file)?
@@ -64,6 +65,24 @@ pub fn read(path: &Path, format: &str) -> io::Result<FileRead> {
         counted => counted.total(),
     };
     Ok(FileRead { bytes, blake3: blake3.finalize().to_hex().to_string(), sha256: hex::encode(sha256.finalize()), rows })
+}
+
+/// Entries in a zip file; none for what is no zip file with entries, or cannot be unpacked.
+fn zip_rows(file: &mut File) -> io::Result<Option<u64>> {
+    file.seek(SeekFrom::Start(0))?;
+    let Ok(mut archive) = zip::ZipArchive::new(BufReader::new(file)) else { return Ok(None) };
+    let Ok(mut entries) = archive.by_name("entries.ndjson") else { return Ok(None) };
+    let (mut lines, mut buffer) = (0_u64, vec![0; 64 << 10]);
+    loop {
+        match entries.read(&mut buffer) {
+            Ok(0) => return Ok(Some(lines)),
+            Ok(count) => {
+                let piece = buffer.get(..count).unwrap_or_default();
+                lines += u64::try_from(memchr_iter(b'\n', piece).count()).unwrap_or(0);
+            }
+            Err(_) => return Ok(None),
+        }
+    }
 }
 
 fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
@@ -93,6 +112,8 @@ enum Rows {
     Array(u64),
     /// Stated at the end of the file.
     Parquet,
+    /// Lines of the file within that holds the entries.
+    Zip,
     Unknown,
 }
 
@@ -103,6 +124,7 @@ impl Rows {
             "ndjson" => Self::Lines(0),
             "json" => Self::Array(0),
             "parquet" => Self::Parquet,
+            "zip" => Self::Zip,
             _ => Self::Unknown,
         }
     }
@@ -121,7 +143,7 @@ impl Rows {
                 }
             }
             Self::Lines(lines) | Self::Array(lines) => *lines += feeds(),
-            Self::Parquet | Self::Unknown => {}
+            Self::Parquet | Self::Zip | Self::Unknown => {}
         }
     }
 
@@ -130,7 +152,7 @@ impl Rows {
             Self::Csv { lines, .. } => lines.checked_sub(1),
             Self::Lines(lines) => Some(lines),
             Self::Array(lines) => Some(lines.saturating_sub(2)),
-            Self::Parquet | Self::Unknown => None,
+            Self::Parquet | Self::Zip | Self::Unknown => None,
         }
     }
 }
@@ -159,6 +181,7 @@ mod tests {
         assert_eq!(rows("json", "[]\n"), Some(0));
         assert_eq!(rows("parquet", "PAR1 nothing"), None);
         assert_eq!(rows("other", "x"), None);
+        assert_eq!(rows("zip", "PK nothing"), None);
     }
 
     #[test]

@@ -92,6 +92,7 @@ mod tests {
             clauses: clauses.to_vec(),
             decision: Decision::Approve,
             signature: None,
+            owed_to: Vec::new(),
             at: Moment(0),
         };
         fits.iter().enumerate().map(vote).collect()

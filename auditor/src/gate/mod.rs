@@ -15,6 +15,8 @@ mod effects;
 mod payloads;
 mod people;
 mod policies;
+mod retention;
+mod schedules;
 mod signature;
 mod told;
 mod trail;
@@ -28,10 +30,12 @@ pub use self::told::{ApprovalCounts, Approvals, Observation};
 use self::effects::{Effect, export_parameters, judge};
 use self::payloads::{
     DelegationGiven, DelegationMoment, ErasureApproved, ErasureRequested, Escalated, ExportApproved, ExportRequested,
-    PolicyDefined, PolicyRetired, SamePersonDeclared,
+    PolicyDefined, PolicyRetired, RestsOn, RetentionRuleSet, SamePersonDeclared,
 };
 use self::people::People;
 use self::policies::Policies;
+use self::retention::Retention;
+use self::schedules::Schedule;
 use self::told::{Context, Told};
 use self::trail::Trail;
 use crate::cell::Fields;
@@ -45,7 +49,9 @@ const SCHEMA_VERSION: u64 = 1;
 /// Whether an entry has to do with approvals, or with what needs one.
 pub(crate) fn is_watched(stream_type: &str, event_type: &str) -> bool {
     match stream_type {
-        "approval" | "approval_policy" | "delegation" | "export" | "erasure" => true,
+        "approval" | "approval_policy" | "delegation" | "retention_rule" | "export" | "export_schedule" | "erasure" => {
+            true
+        }
         "user" => event_type == "user.same_person_declared",
         _ => false,
     }
@@ -57,10 +63,13 @@ pub(crate) struct Gate {
     trails: HashMap<String, Trail>,
     people: People,
     policies: Policies,
+    retention: Retention,
     /// Exports that are not approved yet.
     exports: HashMap<String, ExportRequested>,
     /// Exports and erasures that were approved, as `type/id`.
     approved: HashSet<String>,
+    /// Schedules of exports, with their standing approvals.
+    schedules: HashMap<String, Schedule>,
     /// Whose data an erasure is about.
     erasures: HashMap<String, String>,
     told: Told,
@@ -78,8 +87,10 @@ impl Gate {
             trails: HashMap::new(),
             people: People::default(),
             policies: Policies::default(),
+            retention: Retention::default(),
             exports: HashMap::new(),
             approved: HashSet::new(),
+            schedules: HashMap::new(),
             erasures: HashMap::new(),
             told: Told::new(max_findings),
             known: 0,
@@ -99,7 +110,9 @@ impl Gate {
             "approval" => self.approval(fields, payload),
             "approval_policy" => self.policy(fields, payload),
             "delegation" => self.delegation(fields, payload),
+            "retention_rule" => self.retention_rule(fields, payload),
             "export" => self.export(fields, payload),
+            "export_schedule" => self.export_schedule(fields, payload),
             "erasure" => self.erasure(fields, payload),
             _ => parsed::<SamePersonDeclared>(payload).map(|event| {
                 if self.room() {
@@ -203,6 +216,42 @@ impl Gate {
         Ok(())
     }
 
+    fn retention_rule(&mut self, fields: &Fields<'_>, payload: &[u8]) -> Read {
+        let record_type = fields.stream_id;
+        if fields.event_type != "retention_rule.set" {
+            self.unknown += 1;
+            return Ok(());
+        }
+        let event: RetentionRuleSet = parsed(payload)?;
+        if event.record_type != record_type {
+            return Err(format!("it is for {}, and stands in the stream of {record_type}", event.record_type));
+        }
+        let version = event.version;
+        let parameters = [
+            ("record_type", record_type.to_owned()),
+            ("follows_version", version.saturating_sub(1).to_string()),
+            ("class", event.class.clone()),
+            ("years", event.years.to_string()),
+            ("keeps_identities", event.keeps_identities.to_string()),
+        ];
+        let effect = Effect {
+            what: format!("version {version} of the retention rule for {record_type}"),
+            approval_id: &event.approval_id,
+            execution_id: &format!("{record_type}/{version}"),
+            action: "retention.change",
+            resource_id: record_type,
+            digest: None,
+            policy_version: None,
+            parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        };
+        self.judge(fields, &effect);
+        if let Some(why) = self.retention.set(event) {
+            let detail = format!("version {version} of the retention rule for {record_type} {why}");
+            self.told.findings.at(fields.position, FindingKind::RetentionShortened, detail);
+        }
+        Ok(())
+    }
+
     fn delegation(&mut self, fields: &Fields<'_>, payload: &[u8]) -> Read {
         match fields.event_type {
             "delegation.given" => {
@@ -246,6 +295,10 @@ impl Gate {
                         request.approval_id, event.execution_id, event.approval_id
                     );
                     self.told.findings.at(fields.position, FindingKind::ApprovalExecutionMismatch, detail);
+                }
+                if let Some(scheduled) = request.schedule.as_ref().filter(|run| run.rests_on == RestsOn::Standing) {
+                    self.run_of_schedule(fields, &request, scheduled, &event);
+                    return Ok(());
                 }
                 let effect = Effect {
                     what: format!("the export {id}"),

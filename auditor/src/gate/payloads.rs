@@ -11,6 +11,11 @@ use serde::{Deserialize, Deserializer, de};
 pub(super) struct Moment(pub(super) i64);
 
 impl Moment {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| "a time that is not RFC 3339".to_owned())?;
+        Ok(Self(time.timestamp_micros()))
+    }
+
     pub(super) fn plus_seconds(self, seconds: u64) -> Self {
         let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
         Self(self.0.saturating_add(micros))
@@ -19,9 +24,7 @@ impl Moment {
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let time = DateTime::parse_from_rfc3339(&text).map_err(|_| de::Error::custom("a time that is not RFC 3339"))?;
-        Ok(Self(time.timestamp_micros()))
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 
@@ -182,6 +185,9 @@ pub(super) struct Vote {
     pub(super) clauses: Vec<u32>,
     pub(super) decision: Decision,
     pub(super) signature: Option<VoteSignature>,
+    /// Whose doing of late it is that the vote could be cast, in the word of whoever recorded it.
+    #[serde(default)]
+    pub(super) owed_to: Vec<String>,
     pub(super) at: Moment,
 }
 
@@ -294,6 +300,23 @@ pub(super) struct ExportRequested {
     #[serde(default)]
     pub(super) collect: bool,
     pub(super) digest: String,
+    #[serde(default)]
+    pub(super) schedule: Option<ScheduledRun>,
+}
+
+/// The run of a schedule that an export says it is.
+#[derive(Debug, Deserialize)]
+pub(super) struct ScheduledRun {
+    pub(super) schedule_id: String,
+    pub(super) run: u64,
+    pub(super) rests_on: RestsOn,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RestsOn {
+    Standing,
+    Own,
 }
 
 #[derive(Debug, Deserialize)]
@@ -301,6 +324,58 @@ pub(super) struct ExportApproved {
     pub(super) approval_id: String,
     pub(super) execution_id: String,
     pub(super) policy_version: u64,
+    pub(super) at: Moment,
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct ScheduledExport {
+    pub(super) kind: String,
+    pub(super) format: String,
+    #[serde(default)]
+    pub(super) filters: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) columns: Vec<String>,
+    #[serde(default)]
+    pub(super) deliver_to: Vec<String>,
+    pub(super) cron: String,
+    pub(super) time_zone: String,
+    pub(super) period: String,
+}
+
+/// A schedule that came into being, or became another.
+#[derive(Debug, Deserialize)]
+pub(super) struct ScheduleCreated {
+    pub(super) export: ScheduledExport,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct StandingRequested {
+    pub(super) approval_id: String,
+    pub(super) digest: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct StandingApproved {
+    pub(super) approval_id: String,
+    pub(super) execution_id: String,
+    pub(super) policy_version: u64,
+    /// As it is written: that is what was approved.
+    pub(super) until: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct StandingEnded {
+    pub(super) approval_id: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ScheduleRun {
+    pub(super) run: u64,
+    pub(super) from: Option<Moment>,
+    pub(super) to: Option<Moment>,
+    pub(super) export_id: String,
+    pub(super) approval_id: String,
+    pub(super) rests_on: RestsOn,
 }
 
 #[derive(Debug, Deserialize)]
@@ -312,4 +387,14 @@ pub(super) struct ErasureRequested {
 pub(super) struct ErasureApproved {
     #[serde(default)]
     pub(super) approval_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RetentionRuleSet {
+    pub(super) record_type: String,
+    pub(super) version: u64,
+    pub(super) class: String,
+    pub(super) years: u32,
+    pub(super) keeps_identities: bool,
+    pub(super) approval_id: String,
 }

@@ -105,6 +105,11 @@ impl People {
         None
     }
 
+    /// The account that gave a delegation.
+    pub(super) fn given_by(&self, id: &str) -> Option<&str> {
+        self.delegations.get(id).map(|delegation| delegation.given.from.as_str())
+    }
+
     /// A delegation from one of these people to another that held at any time between two moments.
     pub(super) fn delegation_between(
         &self,

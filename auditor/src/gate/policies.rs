@@ -22,14 +22,19 @@ impl Policies {
         self.0.entry(action.to_owned()).or_default().push(Version { number, recorded_at, rules });
     }
 
+    /// A later version of a policy that everybody must know of at that time.
+    pub(super) fn later_than(&self, action: &str, version: u64, now: u64) -> Option<u64> {
+        let versions = self.0.get(action).map(Vec::as_slice).unwrap_or_default();
+        let later =
+            versions.iter().find(|other| other.number > version && other.recorded_at.saturating_add(SETTLING) <= now);
+        later.map(|later| later.number)
+    }
+
     /// What is wrong with the policy that a request was recorded with, if anything is.
     pub(super) fn wrong(&self, action: &Action, policy: &PolicyInForce, now: u64) -> Option<String> {
         let versions = self.0.get(&action.action).map(Vec::as_slice).unwrap_or_default();
-        let later = versions
-            .iter()
-            .find(|other| other.number > policy.version && other.recorded_at.saturating_add(SETTLING) <= now);
-        if let Some(later) = later {
-            return Some(format!("it is under version {}, while version {} held", policy.version, later.number));
+        if let Some(later) = self.later_than(&action.action, policy.version, now) {
+            return Some(format!("it is under version {}, while version {later} held", policy.version));
         }
         let rules = match versions.iter().find(|version| version.number == policy.version) {
             Some(version) => version.rules.as_deref(),
@@ -42,6 +47,9 @@ impl Policies {
             return (!asks(&policy.terms))
                 .then(|| "it is under the built-in policy, and asks nobody: the built-in one always does".to_owned());
         };
+        if let Some(why) = wants_an_amount(rules, action) {
+            return Some(why);
+        }
         let fitting = rules.iter().position(|rule| fits(rule, action));
         if fitting != Some(policy.rule) {
             return Some(format!(
@@ -52,6 +60,15 @@ impl Policies {
         let same = rules.get(policy.rule).is_some_and(|rule| rule.terms == policy.terms);
         (!same).then(|| format!("its terms are not those of rule {} of version {}", policy.rule, policy.version))
     }
+}
+
+/// Where a rule depends on the amount, whoever says none, or one in another currency, would choose the rule.
+fn wants_an_amount(rules: &[Rule], action: &Action) -> Option<String> {
+    let mut limits = rules.iter().flat_map(|rule| [&rule.amount_at_least, &rule.amount_below]).flatten().peekable();
+    limits.peek()?;
+    let amount = action.amount.as_ref();
+    let is_named = amount.is_some_and(|amount| limits.any(|limit| limit.currency == amount.currency));
+    (!is_named).then(|| "its rules depend on an amount, and it states none in a currency that they name".to_owned())
 }
 
 fn fits(rule: &Rule, action: &Action) -> bool {

@@ -122,7 +122,7 @@ impl Told {
             (0, counts) => (
                 Answer::Verified,
                 format!(
-                    "actions that need an approval: {}, and each has its own; votes counted again: {}, of which signed: {}, \
+                    "actions that need an approval: {}, and each has one; votes counted again: {}, of which signed: {}, \
                      and every signature verifies",
                     counts.gated_actions, counts.votes, counts.signed_votes
                 ),

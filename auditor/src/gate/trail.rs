@@ -7,6 +7,7 @@ use super::payloads::{
     Action, Approved, Consumed, Decision, Electorate, Escalated, GlassBroken, Moment, PolicyInForce, Requested,
     Requester, ReviewClosed, Revised, Submitted, Terms, Vote, VoteWithdrawn, Voted,
 };
+use super::people::People;
 use super::signature;
 use super::told::Context;
 use crate::report::FindingKind;
@@ -181,6 +182,16 @@ impl Trail {
                 let why = format!("the delegation {id} makes the voter stand in for {}", ids.join(" or "));
                 return Some((FindingKind::ApprovalDelegateVote, why));
             }
+            // Whoever could not vote has no vote to hand on.
+            let absent = vote.on_behalf_of.as_deref();
+            if let Some(id) = absent.and_then(|absent| people.delegation_between(*ids, absent, period, now)) {
+                let why = format!("the delegation {id} makes who is voted for stand in for {}", ids.join(" or "));
+                return Some((FindingKind::ApprovalDelegateVote, why));
+            }
+            if let Some(giver) = owed_to_any(vote, ids, people, now) {
+                let why = format!("it could be cast by the doing of {giver}, who asked for it or did it");
+                return Some((FindingKind::ApprovalSelfVote, why));
+            }
         }
         let invalid = |why: String| Some((FindingKind::ApprovalVoteInvalid, why));
         if !people.is_same(&vote.actor, &vote.person, now.saturating_add(super::people::SETTLING)) {
@@ -203,10 +214,13 @@ impl Trail {
         if clauses.is_empty() || clauses.len() != vote.clauses.len() {
             return invalid(format!("step {} has no such clause", vote.step));
         }
-        // Who has which role is the word of whoever recorded the vote; who is named is known.
-        let who = vote.on_behalf_of.as_deref().unwrap_or(&vote.person);
+        // Who has which role is the word of whoever recorded the vote; who is named is known, and is that very account.
+        let who = match &vote.on_behalf_of {
+            Some(absent) => vote.delegation_id.as_deref().and_then(|id| people.given_by(id)).unwrap_or(absent),
+            None => &vote.actor,
+        };
         let named = |electorate: &Electorate| match electorate {
-            Electorate::Person(id) => people.is_same(id, who, now.saturating_add(super::people::SETTLING)),
+            Electorate::Person(id) => id == who,
             Electorate::Role(_) | Electorate::Department(_) => true,
         };
         if by_name && !clauses.iter().all(|clause| clause.from.iter().any(named)) {
@@ -343,6 +357,15 @@ impl Trail {
             let detail = format!("{} was used by the vote of {}, who is the one who asked", self.id, vote.person);
             context.fault(FindingKind::ApprovalSelfVote, detail);
         }
+        let owed = self.votes.iter().find_map(|vote| Some((vote, owed_to_any(vote, &requester, people, now)?)));
+        if let Some((vote, giver)) = owed {
+            let voter = &vote.person;
+            let detail = format!(
+                "{} was used by the vote of {voter}, which could be cast by the doing of {giver}, who asked",
+                self.id
+            );
+            context.fault(FindingKind::ApprovalSelfVote, detail);
+        }
     }
 
     /// What is not needed any more when it is over.
@@ -364,7 +387,7 @@ impl Trail {
             Some(terms) if event.review_by > event.at.plus_seconds(terms.review_within_seconds) => {
                 Some("with more time for the review than its policy allows".to_owned())
             }
-            Some(terms) if !may_break(&terms.who, &event, context) => Some(format!("{} may not do that", event.person)),
+            Some(terms) if !may_break(&terms.who, &event) => Some(format!("{} may not do that", event.person)),
             Some(_) if self.standing != Standing::Pending => Some(self.why_not_granted()),
             Some(_) => None,
         };
@@ -442,10 +465,19 @@ fn check_request(action: &Action, digest: &str, policy: &PolicyInForce, context:
     }
 }
 
-fn may_break(who: &[Electorate], event: &GlassBroken, context: &Context<'_>) -> bool {
-    let now = context.recorded_at.saturating_add(super::people::SETTLING);
+/// Who is named may break the glass with that very account.
+fn may_break(who: &[Electorate], event: &GlassBroken) -> bool {
     who.iter().any(|electorate| match electorate {
-        Electorate::Person(id) => context.people.is_same(id, &event.person, now),
+        Electorate::Person(id) => *id == event.actor,
         Electorate::Role(_) | Electorate::Department(_) => true,
     })
+}
+
+/// By whose doing, of these or of who voted, a vote could be cast.
+fn owed_to_any<'a>(vote: &'a Vote, ids: &[&str; 2], people: &People, now: u64) -> Option<&'a str> {
+    let is_one = |giver: &&String| {
+        let mut own = ids.iter().copied().chain(vote.people());
+        own.any(|id| people.is_same(giver, id, now))
+    };
+    vote.owed_to.iter().find(is_one).map(String::as_str)
 }

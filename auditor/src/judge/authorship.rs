@@ -2,9 +2,13 @@
 
 use super::{Case, MAX_FINDINGS, moment};
 use crate::checkpoint::{Checkpoint, SignatureOutcome};
+use crate::entry_line::micros;
+use crate::export_check::signed;
+use crate::keys::Validity;
 use crate::policy::Witnessed;
 use crate::report::FindingKind;
 use crate::trust::{Answer, Brought, CheckpointFacts, Judged, Provenance, TrustFinding};
+use crate::verifier_key::Algorithm;
 
 impl Case<'_> {
     /// The checkpoint that speaks for this ledger: the one given, else the newest presented, else the one remembered.
@@ -69,6 +73,36 @@ impl Case<'_> {
             rest => format!("; the last {rest} are not covered by a signature yet"),
         };
         Judged::new(Answer::Verified, format!("{key} signed the root over the first {} entries{rest}", primary.size))
+    }
+
+    /// Whether whoever signed the checkpoint also signed the list of what was chosen from the ledger: entries that were left out
+    /// afterwards break no hash. The answer on authorship, unless this fails it.
+    pub(super) fn list_of_files(&mut self, authorship: Judged) -> Judged {
+        let (Some(keys), Some(part)) = (&self.keys, &self.report.part) else { return authorship };
+        let Some(selection) = &part.selection else { return authorship };
+        let Some(signature) = &selection.signature else {
+            let detail = "there is no signature over the list of its files: what is in it may have been chosen anew";
+            self.findings.push(TrustFinding::new(FindingKind::SignatureInvalid, detail));
+            return Judged::new(Answer::Failed, detail);
+        };
+        let origin = self.primary().map(|primary| primary.origin.clone()).unwrap_or_default();
+        let made_at = micros(&selection.made_at);
+        let counts = |validity: &Validity| {
+            *validity == Validity::default() || made_at.is_some_and(|made_at| validity.covers(made_at))
+        };
+        let candidates = keys.for_origin(&origin);
+        let signer = candidates.iter().find(|(key, validity)| {
+            key.algorithm() == Algorithm::EcdsaP256 && counts(validity) && signed(key, &selection.manifest, signature)
+        });
+        match signer {
+            Some(_) => authorship,
+            None => {
+                let detail =
+                    "no trusted key signed the list of its files: manifest.json or manifest.sig is not what was signed";
+                self.findings.push(TrustFinding::new(FindingKind::SignatureInvalid, detail));
+                Judged::new(Answer::Failed, detail)
+            }
+        }
     }
 
     pub(super) fn witnesses(&mut self, brought: &Brought) -> Option<Witnessed> {

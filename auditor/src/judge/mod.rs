@@ -36,6 +36,7 @@ pub fn judge(report: &LedgerReport, presented: &Presented, brought: &Brought) ->
     case.collect(brought);
     let completeness = case.completeness(brought);
     let authorship = case.authorship();
+    let authorship = case.list_of_files(authorship);
     let witnesses = case.witnesses(brought);
     let time = case.time(brought);
     let presented_checkpoints = case.checkpoints.iter().filter(|one| one.provenance == Provenance::Presented).count();

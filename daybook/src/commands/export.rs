@@ -18,6 +18,7 @@ use crate::settings::Settings;
 /// Request, download and verify exports
 ///
 ///   daybook export request transactions --filter status=pending --reason "Q3 review"
+///   daybook export request evidence_pack --matter "Case 7" --start 2026-01-01 --end 2026-03-31 --hold hld_…
 ///   daybook export list --status generated
 ///   daybook export download exp_… -o transactions.csv      manifest and signature come with it
 ///   daybook export verify transactions.csv --key keys.pem  offline: the file against its manifest
@@ -54,11 +55,13 @@ pub enum Arguments {
 /// What is exported, and why.
 #[derive(Debug, Args)]
 pub struct Request {
-    /// transactions, incidents, users, agent_actions, audit_trail or entries
+    /// transactions, incidents, users, agent_actions, audit_trail, entries or evidence_pack
     kind: String,
-    /// csv, ndjson, json or parquet
-    #[arg(long, default_value = "csv")]
-    format: String,
+    /// csv, ndjson, json or parquet; an evidence_pack is a zip [default: csv]
+    #[arg(long)]
+    format: Option<String>,
+    #[command(flatten)]
+    pack: Pack,
     /// Only records with this value, as <name>=<value>; may be given several times
     #[arg(long = "filter", value_name = "NAME=VALUE")]
     filters: Vec<String>,
@@ -73,6 +76,51 @@ pub struct Request {
     reason: Option<String>,
     #[command(flatten)]
     remote: Remote,
+}
+
+/// What an evidence pack is about. Each is a filter, in words of its own.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Evidence packs")]
+pub struct Pack {
+    /// What the pack is for
+    #[arg(long, value_name = "TEXT")]
+    matter: Option<String>,
+    /// First day or moment of the period
+    #[arg(long, value_name = "TIME")]
+    start: Option<String>,
+    /// Last day or moment of the period
+    #[arg(long, value_name = "TIME")]
+    end: Option<String>,
+    /// What this legal hold covers
+    #[arg(long, value_name = "ID")]
+    hold: Option<String>,
+    /// This record; may be given several times
+    #[arg(long = "stream", value_name = "TYPE/ID")]
+    streams: Vec<String>,
+    /// What this account did, or had done on its behalf; may be given several times
+    #[arg(long = "subject", value_name = "ID")]
+    subjects: Vec<String>,
+    /// Say who people are, and what they wrote beside records
+    #[arg(long)]
+    people: bool,
+}
+
+impl Pack {
+    /// As filters; those that were given.
+    fn filters(self) -> impl Iterator<Item = (&'static str, Value)> {
+        let list = |items: Vec<String>| (!items.is_empty()).then(|| json!(items));
+        [
+            ("matter", self.matter.map(Value::from)),
+            ("start", self.start.map(Value::from)),
+            ("end", self.end.map(Value::from)),
+            ("hold", self.hold.map(Value::from)),
+            ("streams", list(self.streams)),
+            ("subjects", list(self.subjects)),
+            ("people", self.people.then_some(Value::Bool(true))),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
 }
 
 /// Which ones.
@@ -228,12 +276,15 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ou
 }
 
 async fn request(settings: &Settings, asked: Request) -> anyhow::Result<Outcome> {
-    let filters = filters(&asked.filters)?;
+    let mut filters = filters(&asked.filters)?;
+    for (name, value) in asked.pack.filters() {
+        ensure!(filters.insert(name.to_owned(), value).is_none(), "the filter {name} is given twice");
+    }
     let given = |values: Vec<String>| (!values.is_empty()).then(|| json!(values));
     let session = asked.remote.session(settings).await?;
     let body = object(&[
         ("kind", Some(json!(asked.kind))),
-        ("format", Some(json!(asked.format))),
+        ("format", asked.format.map(Into::into)),
         ("filters", (!filters.is_empty()).then_some(Value::Object(filters))),
         ("columns", given(asked.columns)),
         ("deliver_to", given(asked.deliver_to)),
@@ -251,7 +302,7 @@ async fn request(settings: &Settings, asked: Request) -> anyhow::Result<Outcome>
 }
 
 /// `name=value` of each, as the API takes them.
-fn filters(given: &[String]) -> anyhow::Result<Map<String, Value>> {
+pub(super) fn filters(given: &[String]) -> anyhow::Result<Map<String, Value>> {
     let mut filters = Map::new();
     for filter in given {
         let (name, value) =

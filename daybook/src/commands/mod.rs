@@ -20,6 +20,8 @@ pub mod projections;
 pub mod prove;
 pub mod remote;
 pub mod replay;
+pub mod retention;
+pub mod schedule;
 pub mod seed;
 pub mod serve;
 pub mod sessions;
@@ -67,9 +69,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::ApiKey(arguments) => api_key::run(&settings, arguments).await,
         Command::Sessions(arguments) => sessions::run(&settings, arguments).await,
         Command::Hold(arguments) => hold::run(&settings, arguments).await,
+        Command::Retention(arguments) => retention::run(&settings, arguments).await,
         Command::Erase(arguments) => erase::run(&settings, arguments).await,
         Command::Approval(arguments) => approval::run(&settings, arguments).await,
         Command::Export(arguments) => export::run(&settings, arguments).await,
+        Command::Schedule(arguments) => schedule::run(&settings, arguments).await,
         Command::Status => status::run(&settings).await,
         Command::Openapi => openapi::run(),
         Command::LoadTest(arguments) => load_test::run(&settings, arguments).await,

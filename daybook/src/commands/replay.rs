@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use daybook_exports::bundle::EntryView;
 use daybook_ledger::{Entry, LedgerReader, StreamKey};
-use daybook_query_api::entry_view::EntryView;
 use daybook_query_api::time::{Edge, parameter};
 use futures::{StreamExt, TryStreamExt};
 use reqwest::Method;

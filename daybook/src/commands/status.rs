@@ -32,6 +32,8 @@ struct Status {
     reactors: Vec<Value>,
     /// What the running server says of the organisations, their directories, the vault and letters.
     people: Option<People>,
+    /// What the running server says of schedules of exports.
+    export_schedules: Option<Schedules>,
     files: Vec<FileSize>,
 }
 
@@ -50,6 +52,17 @@ struct People {
     reactors_failing: u64,
     /// Organisations whose record of access has stopped.
     recorders_stopped: u64,
+}
+
+/// Schedules of exports, as a running server counts them.
+#[derive(Debug, Serialize)]
+struct Schedules {
+    /// Those that run at their times.
+    active: u64,
+    /// Those that are due and whose maker may not ask for their exports.
+    held_up: u64,
+    /// Runs since the server's start.
+    runs: u64,
 }
 
 impl People {
@@ -138,6 +151,7 @@ async fn look(settings: &Settings) -> anyhow::Result<Status> {
             })
         })
         .collect();
+    let gauges = gauges(settings).await?;
     Ok(Status {
         store: store.kind(),
         location: location.describe(),
@@ -146,17 +160,30 @@ async fn look(settings: &Settings) -> anyhow::Result<Status> {
         ledgers,
         projectors,
         reactors,
-        people: people(settings).await?,
+        people: gauges.as_ref().map(people),
+        export_schedules: gauges.as_ref().map(export_schedules),
         files: files(&location),
     })
 }
 
 /// What only the running process knows.
-async fn people(settings: &Settings) -> anyhow::Result<Option<People>> {
+async fn gauges(settings: &Settings) -> anyhow::Result<Option<Gauges>> {
     let Some(client) = Client::find(settings, None, None).await? else { return Ok(None) };
-    let Some(gauges) = Gauges::of(&client).await else { return Ok(None) };
+    Ok(Gauges::of(&client).await)
+}
+
+fn export_schedules(gauges: &Gauges) -> Schedules {
     let sum = |name: &str| gauges.sum(name).unwrap_or(0);
-    Ok(Some(People {
+    Schedules {
+        active: sum("daybook_export_schedules_active"),
+        held_up: sum("daybook_export_schedules_held_up"),
+        runs: sum("daybook_export_schedule_runs"),
+    }
+}
+
+fn people(gauges: &Gauges) -> People {
+    let sum = |name: &str| gauges.sum(name).unwrap_or(0);
+    People {
         organizations_open: sum("daybook_organizations_open"),
         organizations_failing: sum("daybook_organizations_failing"),
         directories_failing: sum("daybook_directory_failing"),
@@ -166,7 +193,7 @@ async fn people(settings: &Settings) -> anyhow::Result<Option<People>> {
         task_failures: sum("daybook_task_failures") + sum("daybook_checkpoints_stopped"),
         reactors_failing: sum("daybook_reactors_failing"),
         recorders_stopped: sum("daybook_access_recorders_stopped"),
-    }))
+    }
 }
 
 /// The latest checkpoint in the store, and whether the ledger extends the one remembered beside the keys.
@@ -247,6 +274,14 @@ fn print(status: &Status) -> anyhow::Result<()> {
         let failing: String = failing.map(|(count, what)| format!("; {} {what}", output::count(*count))).collect();
         let open = output::count(people.organizations_open);
         output::line(format!("people   {open} organisations open{failing}"))?;
+    }
+    if let Some(schedules) = status.export_schedules.as_ref().filter(|one| one.active + one.held_up + one.runs > 0) {
+        let held_up = match schedules.held_up {
+            0 => String::new(),
+            count => format!("; {} due, whose maker may not ask for them now", output::count(count)),
+        };
+        let (active, runs) = (output::count(schedules.active), output::count(schedules.runs));
+        output::line(format!("schedule {active} of exports, {runs} runs since the server's start{held_up}"))?;
     }
     for file in &status.files {
         output::line(format!("file     {} ({})", file.file, output::bytes(file.bytes)))?;

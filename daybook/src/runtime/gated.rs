@@ -11,7 +11,10 @@ use daybook_identity::directory::Directory;
 use daybook_identity::personal::PersonalData;
 use daybook_ledger::checkpoint::CheckpointRequests;
 use daybook_ledger::{Ledger, LedgerId};
-use daybook_reactors::{ApprovalsClock, ExportParts, Exports, ExportsStatus, Leases, Sources};
+use daybook_reactors::{
+    ApprovalsClock, ExportParts, ExportScheduleParts, ExportSchedules, ExportSchedulesStatus, Exports, ExportsStatus,
+    Leases, Sources,
+};
 use daybook_write_api::exports::ExportDesk;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -49,7 +52,8 @@ impl Gated {
         Ok(Self { approvals: Arc::new(approvals), desk: Arc::new(desk), files, destinations })
     }
 
-    /// Begins what goes on by itself: escalations and deadlines, and making and delivering exports. For processes that react.
+    /// Begins what goes on by itself: escalations and deadlines, making and delivering exports, and running their schedules.
+    /// For processes that react.
     pub async fn react(
         &self,
         common: &Common,
@@ -67,6 +71,22 @@ impl Gated {
         common.supervision.spawn(workers, "clock of approvals", stopping.clone(), move || {
             let (clock, until) = (clock.clone(), until.clone());
             async move { clock.run(until).await }
+        });
+        let schedules = ExportSchedules::new(ExportScheduleParts {
+            runs: self.desk.runs().clone(),
+            database: common.read_tables.clone(),
+            leases: leases.clone(),
+            clock: Arc::clone(&common.clock),
+        });
+        observe_schedules(&common.telemetry, &id, &schedules.status());
+        let (until, organization) = (stopping.clone(), id.clone());
+        common.supervision.spawn(workers, "schedules of exports", stopping.clone(), move || {
+            let (schedules, until, organization) = (schedules.clone(), until.clone(), organization.clone());
+            async move {
+                if let Err(error) = schedules.run(until).await {
+                    tracing::error!(ledger = %organization, %error, "schedules of exports are not driven any more");
+                }
+            }
         });
         let exports = Exports::new(ExportParts {
             ledger,
@@ -103,7 +123,7 @@ pub fn files(common: &Common, id: &LedgerId) -> anyhow::Result<ExportFiles> {
 
 fn observe(telemetry: &Telemetry, id: &LedgerId, status: &watch::Receiver<ExportsStatus>) {
     type Figure = fn(&ExportsStatus) -> u64;
-    let figures: [(&'static str, &'static str, Figure); 8] = [
+    let figures: [(&'static str, &'static str, Figure); 9] = [
         ("daybook_exports_driving", "1 where this process drives the exports", |status| u64::from(status.is_driving)),
         ("daybook_exports_unfinished", "Exports that wait for something or are worked on", |status| {
             u64::try_from(status.unfinished).unwrap_or(u64::MAX)
@@ -117,7 +137,35 @@ fn observe(telemetry: &Telemetry, id: &LedgerId, status: &watch::Receiver<Export
             status.delivery_failures
         }),
         ("daybook_delivery_dead_letters", "Deliveries given up since the start", |status| status.dead_letters),
+        ("daybook_export_files_removed", "Files of exports whose time was over, since the start", |status| {
+            status.removed
+        }),
         ("daybook_exports_failing", "1 while an export does not get on", |status| u64::from(status.error.is_some())),
+    ];
+    for (name, help, figure) in figures {
+        let status = status.clone();
+        telemetry.observe_ledger_gauge(id, name, help, move || figure(&status.borrow()));
+    }
+}
+
+fn observe_schedules(telemetry: &Telemetry, id: &LedgerId, status: &watch::Receiver<ExportSchedulesStatus>) {
+    type Figure = fn(&ExportSchedulesStatus) -> u64;
+    let figures: [(&'static str, &'static str, Figure); 5] = [
+        ("daybook_export_schedules_driving", "1 where this process drives the schedules of exports", |status| {
+            u64::from(status.is_driving)
+        }),
+        ("daybook_export_schedules_active", "Schedules of exports that run at their times", |status| {
+            u64::try_from(status.active).unwrap_or(u64::MAX)
+        }),
+        (
+            "daybook_export_schedules_held_up",
+            "Schedules that are due and do not run: whoever made them may not ask for their exports",
+            |status| u64::try_from(status.held_up).unwrap_or(u64::MAX),
+        ),
+        ("daybook_export_schedule_runs", "Runs of schedules that were due, since the start", |status| status.runs),
+        ("daybook_export_schedules_failing", "1 while a schedule does not get on", |status| {
+            u64::from(status.error.is_some())
+        }),
     ];
     for (name, help, figure) in figures {
         let status = status.clone();

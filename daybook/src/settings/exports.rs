@@ -19,6 +19,8 @@ const DEFAULT_DELIVERY_ATTEMPTS: u32 = 12;
 const DEFAULT_DELIVERY_PAUSE: u64 = 30;
 /// Longest pause of either, in seconds.
 const LONGEST_PAUSE: u64 = 4 * 3_600;
+/// Longest time for which files are kept before they are removed: a hundred years.
+const MAX_DAYS: u32 = 36_525;
 /// Most attempts of either.
 const MAX_ATTEMPTS: u32 = 100;
 
@@ -41,6 +43,9 @@ pub struct ExportOptions {
     /// Seconds before it is tried again; twice as long each time, up to four hours [default: 30]
     #[arg(long = "delivery-pause", value_name = "SECONDS", env = "DAYBOOK_DELIVERY_PAUSE", help_heading = "Exports")]
     pub delivery_pause_seconds: Option<u64>,
+    /// After how many days the files of exports are removed, unless a hold or a retention rule keeps them [default: never]
+    #[arg(long, value_name = "DAYS", env = "DAYBOOK_EXPORT_KEEP_FILES_DAYS", help_heading = "Exports")]
+    pub export_keep_files_days: Option<u32>,
 }
 
 /// All told.
@@ -76,6 +81,7 @@ impl ExportsSettings {
             driver: ExportSettings {
                 generation,
                 delivery,
+                keep_files_days: keep_files_days(options.export_keep_files_days.or(file.export_keep_files_days))?,
                 software: env!("CARGO_PKG_VERSION").to_owned(),
                 public_url: public_url.map(str::parse).transpose()?,
             },
@@ -86,6 +92,12 @@ impl ExportsSettings {
     pub fn folder_of(&self, ledger: &LedgerId) -> PathBuf {
         self.folder.join(ledger.as_str())
     }
+}
+
+fn keep_files_days(days: Option<u32>) -> anyhow::Result<Option<u32>> {
+    let is_sensible = days.is_none_or(|days| (1..=MAX_DAYS).contains(&days));
+    ensure!(is_sensible, "export_keep_files_days must be 1 to {MAX_DAYS}; files are kept for ever where it is not set");
+    Ok(days)
 }
 
 fn pacing(name: &str, attempts: u32, pause: u64) -> anyhow::Result<Pacing> {
@@ -118,6 +130,8 @@ mod tests {
             resolve("export_folder = \"/srv/out\"\ndelivery_attempts = 2\ndelivery_pause_seconds = 1").unwrap();
         assert_eq!(settings.folder_of(&LedgerId::main()), PathBuf::from("/srv/out/main"));
         assert_eq!(settings.driver.delivery.pause(5), Duration::from_secs(16));
+        assert_eq!(settings.driver.keep_files_days, None);
+        assert_eq!(resolve("export_keep_files_days = 90").unwrap().driver.keep_files_days, Some(90));
     }
 
     #[test]
@@ -127,6 +141,8 @@ mod tests {
             "delivery_attempts = 101",
             "export_pause_seconds = 0",
             "delivery_pause_seconds = 14401",
+            "export_keep_files_days = 0",
+            "export_keep_files_days = 36526",
         ] {
             assert!(resolve(text).is_err(), "{text}");
         }

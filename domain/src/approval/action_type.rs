@@ -43,12 +43,16 @@ vocabulary! {
         ExportAuditTrail = "export.audit_trail",
         /// Entries of the ledger leave the house.
         ExportEntries = "export.entries",
+        /// All that there is on a matter leaves the house.
+        ExportEvidencePack = "export.evidence_pack",
         /// Who must approve what becomes another.
         ApprovalPolicyChange = "approval_policy.change",
         /// A rule that opens incidents becomes another.
         RuleChange = "rule.change",
         /// The key of what is known about somebody is destroyed.
         ErasurePerform = "erasure.perform",
+        /// Records are kept for longer, for ever.
+        RetentionChange = "retention.change",
     }
 }
 
@@ -68,9 +72,11 @@ impl KnownAction {
             Self::ExportAgentActions => "agent_action_export",
             Self::ExportAuditTrail => "audit_export",
             Self::ExportEntries => "entry_export",
+            Self::ExportEvidencePack => "evidence_export",
             Self::ApprovalPolicyChange => "approval_policy",
             Self::RuleChange => "rule",
             Self::ErasurePerform => "erasure",
+            Self::RetentionChange => "retention_rule",
         }
     }
 }

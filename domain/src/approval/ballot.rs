@@ -106,6 +106,19 @@ impl Ballot<'_> {
         if fits_later { Place::Later { current } } else { Place::Nowhere }
     }
 
+    /// Whom a clause of a step asks.
+    pub(super) fn asked(&self, step: u32, clause: u32) -> impl Iterator<Item = &Electorate> {
+        let steps = self.terms.numbered_steps().filter(move |(number, _)| *number == step);
+        let clauses = steps.flat_map(|(_, step)| (1..).zip(&step.clauses));
+        clauses.filter(move |(number, _)| *number == clause).flat_map(|(_, clause)| &clause.from)
+    }
+
+    /// Everybody by whose being called somebody may stand in any clause.
+    pub(super) fn called(&self) -> impl Iterator<Item = &Electorate> {
+        let by_policy = self.terms.escalation.iter().flat_map(|rule| &rule.to);
+        self.escalations.iter().flat_map(|escalation| &escalation.to).chain(by_policy)
+    }
+
     /// Whether an escalation called somebody to this step. Somebody's own escalation calls only those whom the policy's
     /// chain names as well: else whoever escalates would choose who decides.
     fn is_called(&self, escalation: &Escalation, step: u32, belongs_to: impl Fn(&Electorate) -> bool) -> bool {

@@ -33,7 +33,7 @@ pub use event::{
     Voted, Withdrawn,
 };
 pub use state::{Escalation, Review};
-pub use vote::{Decision, Delegator, SignatureAlgorithm, VoteRecord, VoteSignature, Voter, signed_text};
+pub use vote::{Decision, Delegator, Owed, SignatureAlgorithm, VoteRecord, VoteSignature, Voter, signed_text};
 pub use voting::Eligible;
 
 use self::state::Standing;

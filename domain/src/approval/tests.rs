@@ -93,6 +93,7 @@ fn voter(person: &str, roles: &[&str]) -> Voter {
         departments: Vec::new(),
         stands_for: Vec::new(),
         is_delegate_of: Vec::new(),
+        owed: Default::default(),
     }
 }
 
@@ -109,6 +110,7 @@ fn delegator(person: &str, roles: &[&str]) -> Delegator {
         accounts: Vec::new(),
         roles: roles.iter().map(|name| role(name)).collect(),
         departments: Vec::new(),
+        owed: Default::default(),
     }
 }
 

@@ -43,6 +43,26 @@ pub struct Voter {
     pub stands_for: Vec<Delegator>,
     /// Every id of everybody who gave this person a delegation that held at any time since the request was made.
     pub is_delegate_of: Vec<ActorId>,
+    /// Whose doing of late it is that the account may act, and is one of those who are asked.
+    pub owed: Owed,
+}
+
+/// Whose doing it is that somebody can vote, as far as it was done shortly before the request or since. Whose doing it must
+/// not be was looked at by whoever gives the command; it is recorded with the vote, to be looked at again when more is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Owed {
+    /// That the account is in use.
+    pub account: Vec<ActorId>,
+    /// That the person is one of these. Who is not named here is so by nobody's doing of late.
+    pub seats: Vec<(Electorate, Vec<ActorId>)>,
+}
+
+impl Owed {
+    /// To whom it is owed that the person is one of these.
+    pub(super) fn for_seat(&self, electorate: &Electorate) -> &[ActorId] {
+        let mut seats = self.seats.iter();
+        seats.find(|(seat, _)| seat == electorate).map_or(&[], |(_, by)| by.as_slice())
+    }
 }
 
 /// Somebody for whom another may vote, as things are now.
@@ -64,6 +84,8 @@ pub struct Delegator {
     /// the request was made; in a review also because that is whoever broke the glass, or stands or stood in for that
     /// person.
     pub is_barred: bool,
+    /// Whose doing of late it is that the account may act, and is one of those who are asked.
+    pub owed: Owed,
 }
 
 impl Voter {
@@ -129,6 +151,10 @@ pub struct VoteRecord {
     /// The voter's signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<VoteSignature>,
+    /// Whose doing it is that the vote could be cast, as far as that was shortly before the request or since: who gave the
+    /// role that it rests on, let the account in, and so on, and who had done the same for them. Accounts, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owed_to: Vec<ActorId>,
     /// When.
     pub at: Timestamp,
 }

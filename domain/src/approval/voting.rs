@@ -7,6 +7,7 @@ use super::event::{ApprovalEvent, Approved, Rejected, ReviewClosed, Voided, Vote
 use super::state::{Review, Standing};
 use super::vote::{Decision, Delegator, VoteRecord, VoteSignature, Voter};
 use super::{Approval, MAX_VOTES, ReviewOutcome, VoidReason};
+use crate::approval_policy::Electorate;
 use crate::names::DelegationId;
 use crate::text::{ActorId, Reason};
 use crate::time::Timestamp;
@@ -35,6 +36,7 @@ struct Seat {
     step: u32,
     clauses: Vec<u32>,
     stands_for: Option<(ActorId, DelegationId)>,
+    owed_to: Vec<ActorId>,
 }
 
 impl Approval {
@@ -229,10 +231,11 @@ fn find_seat(
 }
 
 fn seat_of(ballot: Ballot<'_>, voter: &Voter, delegator: Option<&Delegator>) -> Result<Seat, ApprovalError> {
-    let place = match delegator {
-        Some(delegator) => ballot.place(|electorate| delegator.belongs_to(electorate)),
-        None => ballot.place(|electorate| voter.belongs_to(electorate)),
+    let belongs = |electorate: &Electorate| match delegator {
+        Some(delegator) => delegator.belongs_to(electorate),
+        None => voter.belongs_to(electorate),
     };
+    let place = ballot.place(belongs);
     let (step, clauses) = match place {
         Place::Now { step, clauses } => (step, clauses),
         Place::Later { current } => return Err(ApprovalError::NotYourTurn { current }),
@@ -248,7 +251,22 @@ fn seat_of(ballot: Ballot<'_>, voter: &Voter, delegator: Option<&Delegator>) -> 
         return Err(ApprovalError::AlreadyVoted);
     }
     let stands_for = delegator.map(|delegator| (delegator.person.clone(), delegator.delegation_id.clone()));
-    Ok(Seat { step, clauses, stands_for })
+    let owed = delegator.map_or(&voter.owed, |delegator| &delegator.owed);
+    let mut owed_to: Vec<ActorId> = voter.owed.account.iter().chain(&owed.account).cloned().collect();
+    for clause in &clauses {
+        // Of several ways to a place, the one that is owed to the fewest; of a call, all that it rests on.
+        let asked = ballot.asked(step, *clause).filter(|electorate| belongs(electorate));
+        match asked.map(|electorate| owed.for_seat(electorate)).min_by_key(|by| by.len()) {
+            Some(least) => owed_to.extend(least.iter().cloned()),
+            None => {
+                let called = ballot.called().filter(|electorate| belongs(electorate));
+                owed_to.extend(called.flat_map(|electorate| owed.for_seat(electorate)).cloned());
+            }
+        }
+    }
+    owed_to.sort_unstable();
+    owed_to.dedup();
+    Ok(Seat { step, clauses, stands_for, owed_to })
 }
 
 fn record(cast: Cast, seat: Seat) -> VoteRecord {
@@ -263,6 +281,7 @@ fn record(cast: Cast, seat: Seat) -> VoteRecord {
         decision: cast.decision,
         reason: cast.reason,
         signature: cast.signature,
+        owed_to: seat.owed_to,
         at: cast.at,
     }
 }

@@ -45,7 +45,12 @@ pub fn check_rules(pointer: &str, rules: &[Rule]) -> Result<(), InvalidField> {
 /// nobody does it alone, and about an owner's erasure an owner is asked.
 pub(super) fn check_guarded(action: &ActionType, rules: &[Rule]) -> Result<(), ApprovalPolicyError> {
     let known = action.known();
-    let guarded = [KnownAction::ApprovalPolicyChange, KnownAction::RuleChange, KnownAction::ErasurePerform];
+    let guarded = [
+        KnownAction::ApprovalPolicyChange,
+        KnownAction::RuleChange,
+        KnownAction::ErasurePerform,
+        KnownAction::RetentionChange,
+    ];
     if !known.is_some_and(|known| guarded.contains(&known)) {
         return Ok(());
     }
@@ -116,8 +121,10 @@ pub fn built_in(action: &ActionType) -> Vec<Rule> {
             let of_owners = Terms { escalation: Vec::new(), ..one_vote(&[OWNER_LABEL]) };
             vec![Rule { label: owner_only, ..always(of_owners) }, always(one_vote(FEW))]
         }
-        Some(KnownAction::ApprovalPolicyChange | KnownAction::RuleChange) => vec![always(one_vote(FEW))],
-        Some(KnownAction::ExportUsers | KnownAction::ExportEntries) => {
+        Some(KnownAction::ApprovalPolicyChange | KnownAction::RuleChange | KnownAction::RetentionChange) => {
+            vec![always(one_vote(FEW))]
+        }
+        Some(KnownAction::ExportUsers | KnownAction::ExportEntries | KnownAction::ExportEvidencePack) => {
             vec![always(Terms { break_glass: emergency, ..one_vote(FEW) })]
         }
         _ => vec![always(Terms { break_glass: emergency, ..one_vote(MANY) })],

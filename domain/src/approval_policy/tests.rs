@@ -156,7 +156,12 @@ fn rules_about_rules_and_erasures_ask_somebody_and_have_no_way_around() {
         let step = Step { name: None, clauses: vec![Clause { votes: 1, from: from(roles) }] };
         Rule { label: Some(label("owner")), terms: Terms { steps: vec![step], ..terms(1) }, ..always(1) }
     };
-    for known in [KnownAction::ApprovalPolicyChange, KnownAction::RuleChange, KnownAction::ErasurePerform] {
+    for known in [
+        KnownAction::ApprovalPolicyChange,
+        KnownAction::RuleChange,
+        KnownAction::ErasurePerform,
+        KnownAction::RetentionChange,
+    ] {
         let action = ActionType::from(known);
         let with = |terms: Terms| vec![of_owners(&["owner"]), Rule { terms, ..always(1) }];
         assert_eq!(define(known, with(terms(1))), Ok(1));
@@ -273,7 +278,13 @@ fn every_action_has_sensible_rules_of_its_own() {
         let policy = ApprovalPolicy::default().in_force(&action, None, None).unwrap();
         let is_sensitive = matches!(
             action.as_str(),
-            "export.users" | "export.entries" | "erasure.perform" | "approval_policy.change" | "rule.change"
+            "export.users"
+                | "export.entries"
+                | "export.evidence_pack"
+                | "erasure.perform"
+                | "approval_policy.change"
+                | "rule.change"
+                | "retention.change"
         );
         let few = from(&["owner", "admin", "compliance"]);
         let many = from(&["owner", "admin", "compliance", "analyst"]);
@@ -281,7 +292,8 @@ fn every_action_has_sensible_rules_of_its_own() {
             (policy.version, &policy.terms.steps[0].clauses[0].from),
             (0, if is_sensitive { &few } else { &many })
         );
-        let no_glass = ["erasure.perform", "approval_policy.change", "rule.change"].contains(&action.as_str());
+        let no_glass = ["erasure.perform", "approval_policy.change", "rule.change", "retention.change"];
+        let no_glass = no_glass.contains(&action.as_str());
         assert_eq!(policy.terms.break_glass.is_none(), no_glass, "{action}");
         if let Some(glass) = policy.terms.break_glass {
             assert_eq!((glass.grant_seconds, glass.review_within_seconds), (HOUR, 72 * HOUR));

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::names::{ApprovalId, ErasureId, HoldId};
+use crate::retention_rule::RecordType;
 use crate::stream::events;
 use crate::text::{ActorId, Reason, SubjectId};
 use crate::time::Timestamp;
@@ -16,7 +17,7 @@ events! {
         Approved(Approved) = "erasure.approved",
         /// Somebody else did not agree.
         Rejected(Rejected) = "erasure.rejected",
-        /// It could not be performed: a legal hold stands in the way.
+        /// It could not be performed: a legal hold stands in the way, or records are kept with the names in them.
         Refused(Refused) = "erasure.refused",
         /// The key is destroyed.
         Performed(Performed) = "erasure.performed",
@@ -61,10 +62,24 @@ pub struct Rejected {
 /// Payload of `erasure.refused`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// The holds that stand in the way; never empty.
+    /// The holds that stand in the way.
     pub holds: Vec<HoldId>,
-    /// What they cover, in words.
+    /// The records that keep the person known, and until when. Never empty where there are no holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retained: Vec<Retained>,
+    /// What stands in the way, in words.
     pub detail: Reason,
+}
+
+/// Records in which somebody acted who must stay known for as long as they are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retained {
+    /// Of which type.
+    pub record_type: RecordType,
+    /// How many years they are kept.
+    pub years: u32,
+    /// Until when the last of them is.
+    pub until: Timestamp,
 }
 
 /// Payload of `erasure.performed`.

@@ -1,7 +1,7 @@
 //! The erasure of what is known about somebody: one asks, another agrees, and the key is destroyed.
 //!
-//! Whether a legal hold stands in the way is seen by whoever performs it and knows all holds; it is recorded here, and
-//! the erasure can be performed later.
+//! Whether a legal hold or a retention rule stands in the way is seen by whoever performs it and knows all of them; it is
+//! recorded here, and the erasure can be performed later.
 
 mod event;
 #[cfg(test)]
@@ -9,10 +9,11 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use event::{Approved, ErasureEvent, Performed, Refused, Rejected, Requested};
+pub use event::{Approved, ErasureEvent, Performed, Refused, Rejected, Requested, Retained};
 
-use crate::names::{ApprovalId, HoldId};
+use crate::names::ApprovalId;
 use crate::refusal::refusals;
+use crate::retention_rule::RecordType;
 use crate::stream::aggregate;
 use crate::text::{ActorId, Reason, SubjectId};
 use crate::time::Timestamp;
@@ -30,7 +31,7 @@ vocabulary! {
         Approved = "approved",
         /// Somebody else did not agree. It ends here.
         Rejected = "rejected",
-        /// A legal hold stood in the way; it can be tried again.
+        /// A legal hold or a retention rule stood in the way; it can be tried again.
         Refused = "refused",
         /// The key is destroyed.
         Performed = "performed",
@@ -58,13 +59,8 @@ pub enum ErasureCommand {
         /// Why.
         reason: Reason,
     },
-    /// Record that holds stand in the way.
-    RecordRefusal {
-        /// Which.
-        holds: Vec<HoldId>,
-        /// What they cover, in words.
-        detail: Reason,
-    },
+    /// Record that holds or retention rules stand in the way.
+    RecordRefusal(Refused),
     /// Record that the key is destroyed.
     RecordPerformed {
         /// When it was.
@@ -99,8 +95,8 @@ refusals! {
             /// Its status.
             status: ErasureStatus,
         } = "erasure.not_approved", Rule;
-        /// It says that holds stand in the way and names none, or too many.
-        #[error("a refusal names 1 to {MAX_HOLDS_NAMED} legal holds")]
+        /// It says that something stands in the way and names nothing, or too much.
+        #[error("a refusal names a legal hold or a retention rule, and at most {MAX_HOLDS_NAMED} holds")]
         Holds = "erasure.holds", Rule, "/holds";
     }
 }
@@ -179,9 +175,7 @@ impl Erasure {
                 standing.must_be_open_to(&by)?;
                 Ok(vec![ErasureEvent::Rejected(Rejected { rejected_by: by, reason })])
             }
-            (Some(standing), ErasureCommand::RecordRefusal { holds, detail }) => {
-                standing.record_refusal(Refused { holds, detail })
-            }
+            (Some(standing), ErasureCommand::RecordRefusal(refused)) => standing.record_refusal(refused),
             (Some(standing), ErasureCommand::RecordPerformed { key_destroyed_at }) => {
                 standing.record_performed(key_destroyed_at)
             }
@@ -226,10 +220,11 @@ impl Standing {
 
     fn record_refusal(&self, refused: Refused) -> Result<Vec<ErasureEvent>, ErasureError> {
         self.approver()?;
-        if refused.holds.is_empty() || refused.holds.len() > MAX_HOLDS_NAMED {
+        let names_nothing = refused.holds.is_empty() && refused.retained.is_empty();
+        if names_nothing || refused.holds.len() > MAX_HOLDS_NAMED || refused.retained.len() > RecordType::ALL.len() {
             return Err(ErasureError::Holds);
         }
-        // Trying again while the same holds stand says nothing new.
+        // Trying again while the same stands in the way says nothing new.
         if self.status == ErasureStatus::Refused && self.last_refusal.as_ref() == Some(&refused) {
             return Ok(Vec::new());
         }

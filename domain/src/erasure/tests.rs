@@ -4,7 +4,7 @@
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
 
 use super::*;
-use crate::names::{ApprovalId, ErasureId};
+use crate::names::{ApprovalId, ErasureId, HoldId};
 use crate::testing::{actor, assert_state_survives_storing, days_ahead, fold, now, reason, subject};
 
 fn request() -> Requested {
@@ -32,8 +32,13 @@ fn rejected() -> ErasureEvent {
     ErasureEvent::Rejected(Rejected { rejected_by: actor("usr_agrees"), reason: reason("Must be kept") })
 }
 
+fn held_by(hold: &str) -> Refused {
+    let holds = vec![HoldId::parse("", hold).unwrap()];
+    Refused { holds, retained: Vec::new(), detail: reason("Covers it") }
+}
+
 fn refused(hold: &str) -> ErasureEvent {
-    ErasureEvent::Refused(Refused { holds: vec![HoldId::parse("", hold).unwrap()], detail: reason("Covers it") })
+    ErasureEvent::Refused(held_by(hold))
 }
 
 fn performed() -> ErasureEvent {
@@ -53,7 +58,7 @@ fn reject(by: &str) -> ErasureCommand {
 }
 
 fn record_refusal(hold: &str) -> ErasureCommand {
-    ErasureCommand::RecordRefusal { holds: vec![HoldId::parse("", hold).unwrap()], detail: reason("Covers it") }
+    ErasureCommand::RecordRefusal(held_by(hold))
 }
 
 fn record_performed() -> ErasureCommand {
@@ -145,9 +150,26 @@ fn a_hold_stands_in_the_way_until_it_does_not() {
     for count in [0, MAX_HOLDS_NAMED + 1] {
         let holds = vec![HoldId::parse("", "hld_1").unwrap(); count];
         given(before.clone())
-            .when(ErasureCommand::RecordRefusal { holds, detail: reason("Covers it") })
+            .when(ErasureCommand::RecordRefusal(Refused { holds, ..held_by("hld_1") }))
             .then_expect_error(ErasureError::Holds);
     }
+}
+
+#[test]
+fn records_that_keep_somebody_known_stand_in_the_way_without_a_hold() {
+    let before = vec![requested(), approved()];
+    let retained = Retained { record_type: RecordType::Transaction, years: 7, until: now() };
+    let kept = Refused { holds: Vec::new(), retained: vec![retained], detail: reason("Kept") };
+    let command = ErasureCommand::RecordRefusal(kept.clone());
+    let refused = ErasureEvent::Refused(kept.clone());
+    given(before.clone()).when(command.clone()).then_expect_events(vec![refused.clone()]);
+    let after = [before, vec![refused]].concat();
+    given(after.clone()).when(command).then_expect_events(vec![]);
+    // Until then has come.
+    given(after.clone()).when(record_performed()).then_expect_events(vec![performed()]);
+    assert_state_survives_storing(&fold::<Erasure>(after.clone()));
+    let too_many = Refused { retained: vec![retained; RecordType::ALL.len() + 1], ..kept };
+    given(after).when(ErasureCommand::RecordRefusal(too_many)).then_expect_error(ErasureError::Holds);
 }
 
 #[test]

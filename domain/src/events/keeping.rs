@@ -72,13 +72,19 @@ pub(super) const KEEPING: &[EventDescription] = &[
     describe!(
         "erasure",
         "erasure.refused",
-        "An erasure could not be performed: a legal hold stands in the way.",
-        r#"{"holds":["hld_1"],"detail":"hld_1 covers the subject"}"#
+        "An erasure could not be performed: a legal hold stands in the way, or records in which the person acted are kept with their names.",
+        r#"{"holds":["hld_1"],"retained":[{"record_type":"transaction","years":7,"until":"2033-11-21T10:00:00.000000Z"}],"detail":"covered by hld_1 (2026-114 Acme)"}"#
     ),
     describe!(
         "erasure",
         "erasure.performed",
         "The key of what is known about a person was destroyed: sealed values cannot be read any more, and every entry still verifies.",
         r#"{"subject":"usr_5f0c2a9d3b7e41866a1d0c42","approved_by":"usr_c7d8e9f00112233445566778","key_destroyed_at":"2026-11-21T10:00:00.000000Z"}"#
+    ),
+    describe!(
+        "retention_rule",
+        "retention_rule.set",
+        "Records of a type are kept so many years after their last entry; no later rule keeps them for less.",
+        r#"{"record_type":"transaction","version":1,"class":"seven_years","years":7,"keeps_identities":true,"by":"usr_5f0c2a9d3b7e41866a1d0c42","reason":"Records of the audit","approval_id":"apr_1"}"#
     ),
 ];

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    ApiKey, Approval, ApprovalPolicy, Delegation, Department, Erasure, Export, Incident, LegalHold, Organization,
-    Permission, Role, Session, Transaction, User,
+    ApiKey, Approval, ApprovalPolicy, Delegation, Department, Erasure, Export, ExportSchedule, Incident, LegalHold,
+    Organization, Permission, RetentionRule, Role, Session, Transaction, User,
 };
 
 fn payload_of(event: &AnyEvent) -> Value {
@@ -32,6 +32,8 @@ fn payload_of(event: &AnyEvent) -> Value {
         AnyEvent::Delegation(event) => serde_json::to_value(event),
         AnyEvent::Approval(event) => serde_json::to_value(event),
         AnyEvent::Export(event) => serde_json::to_value(event),
+        AnyEvent::ExportSchedule(event) => serde_json::to_value(event),
+        AnyEvent::RetentionRule(event) => serde_json::to_value(event),
     };
     let tagged = tagged.unwrap();
     assert_eq!(tagged["event_type"], event.name());
@@ -92,6 +94,8 @@ fn the_catalogue_lists_every_event_and_no_other() {
         names_known_to_serde::<DelegationEvent>(),
         names_known_to_serde::<ApprovalEvent>(),
         names_known_to_serde::<ExportEvent>(),
+        names_known_to_serde::<ExportScheduleEvent>(),
+        names_known_to_serde::<RetentionRuleEvent>(),
     ]
     .into_iter()
     .flatten()
@@ -124,6 +128,8 @@ fn every_event_belongs_to_the_stream_that_its_name_begins_with() {
             Delegation::TYPE,
             Approval::TYPE,
             Export::TYPE,
+            ExportSchedule::TYPE,
+            RetentionRule::TYPE,
         ]
     );
     for description in catalogue() {
@@ -158,6 +164,8 @@ fn the_events_say_their_name_and_version() {
             AnyEvent::Delegation(event) => (event.event_type(), event.event_version()),
             AnyEvent::Approval(event) => (event.event_type(), event.event_version()),
             AnyEvent::Export(event) => (event.event_type(), event.event_version()),
+            AnyEvent::ExportSchedule(event) => (event.event_type(), event.event_version()),
+            AnyEvent::RetentionRule(event) => (event.event_type(), event.event_version()),
         };
         assert_eq!((name.as_str(), version.as_str()), (description.event_type, "1"));
     }

@@ -1,7 +1,7 @@
 //! What can be asked of an export, and why it is refused.
 
 use super::event::{Approved, Collected, Generated, GenerationFailed, GenerationStarted, Removed, Requested, Verified};
-use super::words::{DeliveryCause, DeliveryOutcome, ExportStatus, RejectionCause};
+use super::words::{DeliveryCause, DeliveryOutcome, ExportFormat, ExportKind, ExportStatus, RejectionCause};
 use crate::names::{ApprovalId, DeliveryId, DestinationName};
 use crate::refusal::refusals;
 use crate::text::{ActorId, Line, Reason};
@@ -114,6 +114,14 @@ refusals! {
         /// Too many destinations, or one twice.
         #[error("an export names at most {MAX_DESTINATIONS} destinations, each once")]
         Destinations = "export.destinations", Rule, "/deliver_to";
+        /// Its kind does not come in that form.
+        #[error("{kind} does not come as {format}: evidence packs are zip files, and nothing else is")]
+        Format {
+            /// The kind.
+            kind: ExportKind,
+            /// The form.
+            format: ExportFormat,
+        } = "export.format", Rule, "/format";
         /// It was asked for under another approval.
         #[error("the export is decided by another approval")]
         OtherApproval = "export.other_approval", Rule, "/approval_id";

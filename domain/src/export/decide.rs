@@ -1,6 +1,6 @@
 //! What a command to an export leads to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::command::{
     ExportCommand, ExportError, MAX_COLUMNS, MAX_DELIVERIES, MAX_DESTINATIONS, MAX_FILTER_BYTES, MAX_FILTERS,
@@ -10,7 +10,9 @@ use super::event::{
     Approved, Cancelled, Collected, DeliveryAttempted, DeliveryScheduled, ExportEvent, Generated, GenerationFailed,
     GenerationStarted, Rejected, Removed, Requested, Verified,
 };
-use super::words::{DeliveryCause, DeliveryOutcome, ExportStatus, RejectionCause, VerificationResult};
+use super::words::{
+    DeliveryCause, DeliveryOutcome, ExportFormat, ExportKind, ExportStatus, RejectionCause, VerificationResult,
+};
 use super::{Export, Standing};
 use crate::names::{ApprovalId, DeliveryId, DestinationName};
 use crate::text::{ActorId, Line, Reason};
@@ -251,17 +253,30 @@ fn stale(started: &GenerationStarted) -> ExportError {
 }
 
 fn check_bounds(request: &Requested) -> Result<(), ExportError> {
+    check_parts(request.kind, request.format, &request.filters, &request.columns, &request.deliver_to)
+}
+
+/// Whether the form is one of the kind's, and filters, columns and destinations keep the bounds.
+pub(crate) fn check_parts(
+    kind: ExportKind,
+    format: ExportFormat,
+    filters: &BTreeMap<String, String>,
+    columns: &[String],
+    deliver_to: &[DestinationName],
+) -> Result<(), ExportError> {
     let is_plain = |text: &str, most: usize| text.len() <= most && !text.chars().any(char::is_control);
     let is_name = |text: &str| !text.is_empty() && is_plain(text, MAX_NAME_BYTES);
-    let filters_fit = request.filters.iter().all(|(name, value)| is_name(name) && is_plain(value, MAX_FILTER_BYTES));
-    if request.filters.len() > MAX_FILTERS || !filters_fit {
+    let filters_fit = filters.iter().all(|(name, value)| is_name(name) && is_plain(value, MAX_FILTER_BYTES));
+    if filters.len() > MAX_FILTERS || !filters_fit {
         return Err(ExportError::Filters);
     }
-    let columns = &request.columns;
+    if !kind.comes_as(format) {
+        return Err(ExportError::Format { kind, format });
+    }
     if columns.len() > MAX_COLUMNS || !columns.iter().all(|name| is_name(name)) || has_twins(columns) {
         return Err(ExportError::Columns);
     }
-    if request.deliver_to.len() > MAX_DESTINATIONS || has_twins(&request.deliver_to) {
+    if deliver_to.len() > MAX_DESTINATIONS || has_twins(deliver_to) {
         return Err(ExportError::Destinations);
     }
     Ok(())
@@ -285,6 +300,7 @@ fn differing_fields(before: &Requested, request: &Requested) -> Vec<&'static str
         ("collect", before.collect == request.collect),
         ("reason", before.reason == request.reason),
         ("digest", before.digest == request.digest),
+        ("schedule", before.schedule == request.schedule),
     ]
     .into_iter()
     .filter_map(|(field, same)| (!same).then_some(field))

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::HexDigest;
 use super::words::{
-    DeliveryCause, DeliveryOutcome, ExportFormat, ExportKind, RejectionCause, SignatureAlgorithm, VerificationResult,
+    DeliveryCause, DeliveryOutcome, ExportFormat, ExportKind, RejectionCause, RestsOn, SignatureAlgorithm,
+    VerificationResult,
 };
-use crate::names::{ApprovalId, DeliveryId, DestinationName, ExportId};
+use crate::names::{ApprovalId, DeliveryId, DestinationName, ExportId, ScheduleId};
 use crate::stream::events;
 use crate::text::{ActorId, Line, Reason, ShortName};
 use crate::time::Timestamp;
@@ -75,6 +76,20 @@ pub struct Requested {
     pub reason: Option<Reason>,
     /// The digest of exactly what is approved.
     pub digest: HexDigest,
+    /// The run of a schedule that it is, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduledRun>,
+}
+
+/// A run of a schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduledRun {
+    /// Of which schedule.
+    pub schedule_id: ScheduleId,
+    /// Which one; the first is 1.
+    pub run: u64,
+    /// Which sort of approval decides. With a standing one, `approval_id` names that one.
+    pub rests_on: RestsOn,
 }
 
 /// Payload of `export.approved`.

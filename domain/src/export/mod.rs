@@ -20,14 +20,15 @@ pub use command::{
     ExportCommand, ExportError, MAX_COLUMNS, MAX_DELIVERIES, MAX_DESTINATIONS, MAX_FILTER_BYTES, MAX_FILTERS,
     MAX_FINDINGS, MAX_NAME_BYTES,
 };
+pub(crate) use decide::check_parts;
 pub use digest::HexDigest;
 pub use event::{
     Approved, Cancelled, CheckpointReference, Collected, DeliveryAttempted, DeliveryScheduled, ExportEvent, Generated,
     GenerationFailed, GenerationStarted, LedgerRange, ManifestFile, ManifestSignature, Rejected, Removed, Requested,
-    Verified,
+    ScheduledRun, Verified,
 };
 pub use words::{
-    DeliveryCause, DeliveryOutcome, DeliveryStatus, ExportFormat, ExportKind, ExportStatus, RejectionCause,
+    DeliveryCause, DeliveryOutcome, DeliveryStatus, ExportFormat, ExportKind, ExportStatus, RejectionCause, RestsOn,
     SignatureAlgorithm, VerificationResult, VerificationStatus,
 };
 

@@ -42,6 +42,7 @@ fn request() -> Requested {
         collect: true,
         reason: Some(reason("For the auditors")),
         digest: digest('0'),
+        schedule: None,
     }
 }
 

@@ -17,6 +17,8 @@ vocabulary! {
         AuditTrail = "audit_trail",
         /// The ledger's entries themselves.
         Entries = "entries",
+        /// All that there is on a matter, with what proves it.
+        EvidencePack = "evidence_pack",
     }
 }
 
@@ -30,6 +32,7 @@ impl ExportKind {
             Self::AgentActions => "export.agent_actions",
             Self::AuditTrail => "export.audit_trail",
             Self::Entries => "export.entries",
+            Self::EvidencePack => "export.evidence_pack",
         }
     }
 
@@ -42,8 +45,18 @@ impl ExportKind {
             Self::Users => "user:list",
             Self::AgentActions => "agent:read",
             Self::AuditTrail => "audit:read",
-            Self::Entries => "ledger:read",
+            Self::Entries | Self::EvidencePack => "ledger:read",
         }
+    }
+
+    /// The forms that it comes in. Tables come in each of them but the one for packs, which come in no other.
+    pub fn comes_as(self, format: ExportFormat) -> bool {
+        (self == Self::EvidencePack) == (format == ExportFormat::Zip)
+    }
+
+    /// The form that it has where nobody says.
+    pub fn default_format(self) -> ExportFormat {
+        if self == Self::EvidencePack { ExportFormat::Zip } else { ExportFormat::Csv }
     }
 }
 
@@ -58,6 +71,8 @@ vocabulary! {
         Json = "json",
         /// Apache Parquet.
         Parquet = "parquet",
+        /// Many files in one.
+        Zip = "zip",
     }
 }
 
@@ -138,6 +153,16 @@ vocabulary! {
         Voided = "voided",
         /// It was never opened.
         Missing = "missing",
+    }
+}
+
+vocabulary! {
+    /// Which sort of approval decides on a run of a schedule.
+    RestsOn {
+        /// One for all runs until a time.
+        Standing = "standing",
+        /// One for this run alone.
+        Own = "own",
     }
 }
 

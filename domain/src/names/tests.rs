@@ -22,6 +22,7 @@ fn an_id_has_its_prefix_and_is_opaque() {
         (ApprovalId::parse("", "apr_1").map(String::from), "apr_1"),
         (DelegationId::parse("", "dlg_1").map(String::from), "dlg_1"),
         (ExportId::parse("", "exp_1").map(String::from), "exp_1"),
+        (ScheduleId::parse("", "sch_1").map(String::from), "sch_1"),
     ] {
         assert_eq!(parsed.unwrap(), text);
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use daybook_domain::approval::{Delegator, Voter};
+use daybook_domain::approval::{Delegator, Owed, Voter};
 use daybook_domain::text::ActorId;
 use daybook_domain::{DelegationId, DepartmentId, RoleName, Timestamp};
 use rand::Rng;
@@ -218,6 +218,7 @@ impl People {
                 accounts: self.ids_of(absent),
                 roles: roles(&self.persons[absent]),
                 departments: departments(&self.persons[absent]),
+                owed: Owed::default(),
             }
         });
         let since_the_request = self.stand_ins_of(*person, since, now);
@@ -233,6 +234,7 @@ impl People {
             departments: departments(&self.persons[*person]),
             stands_for: stands_for.collect(),
             is_delegate_of,
+            owed: Owed::default(),
         };
         match self.lie {
             None => {}

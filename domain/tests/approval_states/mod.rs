@@ -74,6 +74,7 @@ fn admin(id: &str) -> Voter {
         departments: Vec::new(),
         stands_for: Vec::new(),
         is_delegate_of: Vec::new(),
+        owed: Default::default(),
     }
 }
 

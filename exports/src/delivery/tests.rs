@@ -53,6 +53,7 @@ impl Made {
             collect: false,
             reason: None,
             digest: HexDigest::of(&[0; 32]),
+            schedule: None,
         };
         let generated = Generated {
             attempt: 1,

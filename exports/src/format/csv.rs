@@ -72,7 +72,8 @@ fn push_cell(line: &mut Vec<u8>, cell: &Cell) -> io::Result<()> {
     Ok(())
 }
 
-fn push_text(line: &mut Vec<u8>, text: &str) {
+/// A text as a field of a line.
+pub(crate) fn push_text(line: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     // Spaces at the ends belong to the text, and some readers take them away where there are no quotes.
     let needs_quotes = text.is_empty()

@@ -1,6 +1,6 @@
 //! The forms that a table is written in.
 
-mod csv;
+pub(crate) mod csv;
 mod json;
 mod parquet;
 #[cfg(test)]
@@ -37,6 +37,7 @@ pub(crate) fn writer<W: Write + Send + 'static>(
         ExportFormat::Ndjson => Box::new(json::JsonWriter::lines(schema, output)?),
         ExportFormat::Json => Box::new(json::JsonWriter::array(schema, output)?),
         ExportFormat::Parquet => Box::new(parquet::ParquetWriter::new(schema, output)?),
+        ExportFormat::Zip => return Err(io::Error::other("a zip file is not a table")),
     })
 }
 
@@ -47,6 +48,7 @@ pub fn extension(format: ExportFormat) -> &'static str {
         ExportFormat::Ndjson => "ndjson",
         ExportFormat::Json => "json",
         ExportFormat::Parquet => "parquet",
+        ExportFormat::Zip => "zip",
     }
 }
 
@@ -57,6 +59,7 @@ pub fn content_type(format: ExportFormat) -> &'static str {
         ExportFormat::Ndjson => "application/x-ndjson",
         ExportFormat::Json => "application/json",
         ExportFormat::Parquet => "application/vnd.apache.parquet",
+        ExportFormat::Zip => "application/zip",
     }
 }
 

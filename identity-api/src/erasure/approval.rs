@@ -1,8 +1,9 @@
 //! The approval of an erasure: which one it is, having it decided, and what lets the erasure be performed.
 //!
 //! An erasure has one request for approval at a time. Where nobody decided on that in time whoever asked for the erasure
-//! opens the next one; where it was withdrawn or cannot be used any more the erasure ends with it. Their ids follow from the
-//! erasure's, so that whoever asks finds the same one, and nothing is opened twice.
+//! opens the next one; where it was withdrawn or cannot be used any more the erasure ends with it. So it does where the person
+//! has become an owner meanwhile, or is none any more: others have to agree to that. Their ids follow from the erasure's, so
+//! that whoever asks finds the same one, and nothing is opened twice.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,8 @@ const MAX_REQUESTS: u32 = 100;
 const OWNER: &str = "owner";
 /// Who decides where no person did.
 const POLICY: &str = "policy";
+/// Why an erasure ends whose approval was used up for somebody else than the person is now.
+const OWNER_CHANGED: &str = "whether the person is an owner changed since it was approved; ask for it anew";
 /// What a rejection is recorded with where the vote says nothing.
 const REJECTED: &str = "rejected";
 
@@ -97,7 +100,7 @@ impl Gate<'_> {
             let opening = opening(id, number, &action, context)?;
             match self.approvals.find(&new_id("apr", &opening)).await {
                 Ok(found) if found.aggregate.status() == Some(ApprovalStatus::Expired) => expired = Some(found),
-                Ok(found) => return Ok(found),
+                Ok(found) => return self.as_it_is(found, &action, context).await,
                 Err(problem) if problem.status() == 404 => {
                     return match expired {
                         Some(expired) if !self.is_requester(request) => Ok(expired),
@@ -108,6 +111,20 @@ impl Gate<'_> {
             }
         }
         Err(Problem::refused("erasure.too_many_approvals", "too many requests for its approval came to nothing"))
+    }
+
+    /// A request for approval, which is over where it is about an owner and the person is none now, or the other way round.
+    async fn as_it_is(
+        &self,
+        found: Outcome<Approval>,
+        action: &Action,
+        context: &CommandContext,
+    ) -> Result<Outcome<Approval>, Problem> {
+        if found.aggregate.digest() == Some(&action.digest()) {
+            return Ok(found);
+        }
+        self.approvals.void_for_cancelled(&found.id, &following(context, None)).await?;
+        self.approvals.find(&found.id).await
     }
 
     /// Whether the caller is the account that asked for the erasure.
@@ -160,10 +177,25 @@ impl Gate<'_> {
         context: CommandContext,
     ) -> Result<Outcome<Erasure>, Problem> {
         let id = request.erasure_id.as_str();
-        let action = self.action(request).await?;
         let approval_id = ApprovalId::parse("", approval.id.as_str()).map_err(invalid)?;
         let using = following(&context, Some(&approval.receipt));
-        let grant = self.approvals.redeem(&approval_id, &action.digest(), id, &using).await?;
+        let digest = approval.aggregate.digest().cloned().ok_or_else(|| refused(&ErasureError::NotFound))?;
+        let grant = match self.approvals.redeem(&approval_id, &digest, id, &using).await {
+            Ok(grant) => grant,
+            Err(error) => {
+                let ended = self.approvals.find(&approval.id).await?.aggregate;
+                if ends(&ended) {
+                    self.rejected(request, &ended, following(&context, None)).await?;
+                }
+                return Err(error.into());
+            }
+        };
+        // It may have been used before, or be another's at this very moment, whom others have to agree to.
+        if !grant.covers(&self.action(request).await?) {
+            let used = self.approvals.find(&approval.id).await?.aggregate;
+            self.rejected(request, &used, following(&context, None)).await?;
+            return Err(Problem::conflict("erasure.owner_changed", OWNER_CHANGED));
+        }
         let last = last_vote(&approval.aggregate, Decision::Approve);
         self.record(id, grant, last, context).await
     }
@@ -218,6 +250,7 @@ fn ended_by(status: Option<ApprovalStatus>) -> &'static str {
         Some(ApprovalStatus::Withdrawn) => "the request for its approval was withdrawn",
         Some(ApprovalStatus::Voided) => "the request for its approval was voided",
         Some(ApprovalStatus::Expired) => "nobody decided on the request for its approval in time",
+        Some(ApprovalStatus::Consumed) => OWNER_CHANGED,
         _ => REJECTED,
     }
 }

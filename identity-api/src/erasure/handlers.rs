@@ -227,8 +227,8 @@ async fn end_if_rejected(gate: &Gate<'_>, id: &str, context: &CommandContext) ->
 ///
 /// The caller's vote on its request for approval. Once that has all the votes that it needs the erasure is performed; until
 /// then the answer is 202. Not by whoever asked, nor with a key of his, nor with another account of his (422
-/// `erasure.self_approval`); an owner's by an owner. Where a legal hold stands in the way the approval is kept, the answer
-/// is 409 `erasure.held` and names the holds; `POST /erasures/{id}/perform` tries again.
+/// `erasure.self_approval`); an owner's by an owner. Where a legal hold or a retention rule stands in the way the approval
+/// is kept, the answer is 409 `erasure.held` or `erasure.retained` and names all of them; `POST /erasures/{id}/perform` tries again.
 #[utoipa::path(
     post, path = "/v1/erasures/{id}/approve", tag = "erasures", operation_id = "approve_erasure",
     params(("id" = String, Path, description = "The erasure's id."), CommandHeaders), request_body = Option<WhyBody>,

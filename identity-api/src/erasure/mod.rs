@@ -1,11 +1,10 @@
-//! Erasure of what is known about people: asked for by one, agreed to by another, performed unless a legal hold stands in the
-//! way.
+//! Erasure of what is known about people: asked for by one, agreed to by another, performed unless a legal hold or a
+//! retention rule stands in the way.
 
 mod again;
 mod approval;
 mod handlers;
 mod perform;
-mod standing;
 mod view;
 
 pub use self::again::reconcile;

@@ -3,32 +3,33 @@
 //! Each step can be repeated, and `erasure.performed` comes last: whatever is interrupted is completed by performing it again.
 //! The fact on the account comes first, so that nobody comes in while the rest is under way.
 
-use daybook_domain::erasure::{Erasure, ErasureCommand, ErasureError, ErasureStatus};
+use daybook_domain::erasure::{Erasure, ErasureCommand, ErasureError, ErasureStatus, Refused, Retained};
 use daybook_domain::names::{ErasureId, HoldId};
 use daybook_domain::session::SessionEndReason;
 use daybook_domain::text::Reason;
 use daybook_domain::user::{User, UserCommand, UserError};
 use daybook_domain::{InvalidField, Timestamp};
 use daybook_http_kit::Problem;
+use daybook_identity::custody::{Custody, Deeds, HoldInForce, holds_on_person};
 use daybook_ledger::commands::{CommandContext, CommandError};
 use serde_json::json;
 
 use super::again::{patiently, remove_again};
 use super::approval::Authority;
-use super::standing::{Standing, holds_on};
-use crate::exclusive::{Matter, exclusive};
 use crate::letters::mail_problem;
 use crate::people::carried::{Done, done, execute, following, up_to_date};
 use crate::people::operations::Doing;
 use crate::people::rules::{is_owner_account, keep_an_owner};
 use crate::problems::{invalid, refusal, refused};
+use crate::rbac::guard::require_owner;
+use crate::retention::RetainedView;
 use crate::state::{TRIES, vault_problem};
 
 /// Most characters of what a refusal says of the holds.
 const MAX_DETAIL: usize = 1_900;
 
 /// Performs an erasure that it is recorded of that it was approved, or completes one that was interrupted. One that was performed is so again where a vault from
-/// before it was put back: that changes nothing in the ledger, and no hold covers what the ledger says is gone. 409 `erasure.held` where holds stand in the way.
+/// before it was put back: that changes nothing in the ledger, and no hold covers what the ledger says is gone. 409 `erasure.held` where holds stand in the way, `erasure.retained` where only retention rules do.
 pub(super) async fn perform(
     doing: &Doing<'_>,
     id: &str,
@@ -36,8 +37,8 @@ pub(super) async fn perform(
     context: &CommandContext,
 ) -> Result<Done, Problem> {
     let identity = doing.identity;
-    let _custody = exclusive(doing.installation, &identity.id, Matter::Custody).await?;
-    let state = up_to_date(identity).await?;
+    let known = deeds_before(doing, id).await?;
+    let custody = identity.directory.custody().await?;
     let loaded = identity.erasures.load(id).await.map_err(refusal)?;
     let loaded = loaded.ok_or_else(|| refused(&ErasureError::NotFound))?;
     let subject = match (loaded.aggregate.status(), loaded.aggregate.subject()) {
@@ -51,9 +52,9 @@ pub(super) async fn perform(
         (Some(status), _) => return Err(refused(&ErasureError::NotApproved { status })),
         (None, _) => return Err(refused(&ErasureError::NotFound)),
     };
-    let standing = holds_on(&identity.ledger, &state, &subject).await?;
-    if !standing.is_empty() {
-        return Err(refuse(doing, id, &standing, context).await?);
+    let obstacles = Obstacles::to(doing, &custody, &subject, known).await?;
+    if !obstacles.holds.is_empty() || !obstacles.retained.is_empty() {
+        return Err(refuse(doing, id, obstacles, context).await?);
     }
     let erasure_id = ErasureId::parse("", id).map_err(invalid)?;
     take_everything(doing, &subject, erasure_id, context).await?;
@@ -65,26 +66,78 @@ pub(super) async fn perform(
     Ok(done(outcome))
 }
 
-/// Records that holds stand in the way, and answers with them.
+/// What the person did whom an erasure is about, as far as it matters: read before the turn in which it is performed, so that
+/// others wait only for what comes since. `None` where it is not to be performed, or no rule asks.
+async fn deeds_before(doing: &Doing<'_>, id: &str) -> Result<Option<Deeds>, Problem> {
+    let identity = doing.identity;
+    let loaded = identity.erasures.load(id).await.map_err(refusal)?;
+    let Some(erasure) = loaded.map(|loaded| loaded.aggregate) else { return Ok(None) };
+    let (Some(ErasureStatus::Approved | ErasureStatus::Refused), Some(subject)) = (erasure.status(), erasure.subject())
+    else {
+        return Ok(None);
+    };
+    let state = up_to_date(identity).await?;
+    Deeds::of(&identity.ledger, &state, subject.as_str(), doing.installation.now(), None).await
+}
+
+/// What stands in the way of an erasure: all of it.
+struct Obstacles {
+    holds: Vec<HoldInForce>,
+    retained: Vec<Retained>,
+}
+
+impl Obstacles {
+    async fn to(
+        doing: &Doing<'_>,
+        custody: &Custody,
+        subject: &str,
+        known: Option<Deeds>,
+    ) -> Result<Self, Problem> {
+        Ok(Self {
+            holds: holds_on_person(&doing.identity.ledger, custody.state(), subject).await?,
+            retained: custody.retained(subject, doing.installation.now(), known).await?,
+        })
+    }
+
+    /// In words, holds first.
+    fn detail(&self) -> String {
+        let holds: Vec<String> =
+            self.holds.iter().map(|hold| format!("{} ({})", hold.hold_id, hold.matter)).collect();
+        let retained = self.retained.iter().map(|kept| {
+            let (of, years, until) = (kept.record_type, kept.years, kept.until);
+            format!("acted in records of the type {of}, which are kept with names for {years} years, until {until}")
+        });
+        let held = (!holds.is_empty()).then(|| format!("covered by {}", holds.join(", ")));
+        let words: Vec<String> = held.into_iter().chain(retained).collect();
+        words.join("; ").chars().take(MAX_DETAIL).collect()
+    }
+}
+
+/// Records what stands in the way, and answers with it.
 async fn refuse(
     doing: &Doing<'_>,
     id: &str,
-    standing: &[Standing],
+    obstacles: Obstacles,
     context: &CommandContext,
 ) -> Result<Problem, Problem> {
-    let words: Vec<String> = standing.iter().map(|hold| format!("{} ({})", hold.hold_id, hold.matter)).collect();
-    let detail: String = format!("covered by {}", words.join(", ")).chars().take(MAX_DETAIL).collect();
+    let detail = obstacles.detail();
+    let Obstacles { holds: standing, retained } = obstacles;
     let checked = || -> Result<_, InvalidField> {
         let holds =
             standing.iter().map(|hold| HoldId::parse("/holds", hold.hold_id.as_str())).collect::<Result<_, _>>()?;
-        Ok((holds, Reason::parse("/detail", detail.as_str())?))
+        Ok(Refused { holds, retained: retained.clone(), detail: Reason::parse("/detail", detail.as_str())? })
     };
-    let (holds, reason) = checked().map_err(invalid)?;
-    let command = ErasureCommand::RecordRefusal { holds, detail: reason };
+    let command = ErasureCommand::RecordRefusal(checked().map_err(invalid)?);
     let identity = doing.identity;
     let outcome = execute::<Erasure>(identity, &identity.erasures, id, command, following(context, None)).await?;
-    Ok(Problem::conflict("erasure.held", format!("a legal hold stands in the way: {detail}"))
+    let (code, what) = match standing.is_empty() {
+        false => ("erasure.held", "a legal hold stands in the way"),
+        true => ("erasure.retained", "a retention rule stands in the way"),
+    };
+    let retained: Vec<RetainedView> = retained.iter().map(RetainedView::from).collect();
+    Ok(Problem::conflict(code, format!("{what}: {detail}"))
         .with_member("holds", json!(standing))
+        .with_member("retained", json!(retained))
         .with_member("position", outcome.receipt.position))
 }
 
@@ -98,7 +151,12 @@ async fn take_everything(
     let (installation, identity) = (doing.installation, doing.identity);
     let state = identity.directory.now();
     if let Some(user) = state.users.get(subject) {
-        let _guard = match is_owner_account(user) {
+        let is_owner = is_owner_account(user);
+        if is_owner {
+            // Whoever has become one since it was approved is one all the same.
+            require_owner(doing.caller)?;
+        }
+        let _guard = match is_owner {
             true => Some(keep_an_owner(installation, identity, subject).await?),
             false => None,
         };

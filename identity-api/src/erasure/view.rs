@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::problems::refused;
+use crate::retention::RetainedView;
 use daybook_ledger::keys::time::rfc3339;
 
 /// The erasure of what is known about somebody.
@@ -22,7 +23,7 @@ pub(crate) struct ErasureView {
     pub subject: String,
     /// Why.
     pub reason: String,
-    /// `requested`, `approved`, `rejected`, `refused` (a hold stands in the way) or `performed`.
+    /// `requested`, `approved`, `rejected`, `refused` (a hold or a retention rule stands in the way) or `performed`.
     #[schema(example = "requested")]
     pub status: &'static str,
     /// Opaque id of who asked for it.
@@ -36,6 +37,8 @@ pub(crate) struct ErasureView {
     pub decided_by: Option<String>,
     /// The holds that stood in the way when it was last tried.
     pub holds: Vec<String>,
+    /// The records that kept the person known when it was last tried, and until when they do.
+    pub retained: Vec<RetainedView>,
     /// When the person's key was destroyed.
     pub performed_at: Option<String>,
     /// Its version, for `If-Match`.
@@ -60,6 +63,7 @@ impl ErasureView {
             requested_at: rfc3339(erasure.place.created_at),
             decided_by: erasure.decided_by.clone(),
             holds: erasure.holds.clone(),
+            retained: erasure.retained.iter().map(RetainedView::from).collect(),
             performed_at: erasure.performed_at.map(rfc3339),
             version: erasure.place.version,
         }

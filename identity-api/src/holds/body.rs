@@ -19,6 +19,10 @@ pub(crate) struct HoldFilter {
     pub status: Option<String>,
     /// Only those that cover the person of this id as such.
     pub subject: Option<String>,
+    /// Only those that cover the stream of this type as such, with `stream_id`.
+    pub stream_type: Option<String>,
+    /// Only those that cover the stream of this id as such, with `stream_type`.
+    pub stream_id: Option<String>,
     #[serde(flatten)]
     #[param(ignore)]
     pub page: PageParameters,
@@ -33,6 +37,23 @@ impl HoldFilter {
                     .at("?status", detail))
             }
             status => Ok(status),
+        }
+    }
+}
+
+impl HoldFilter {
+    /// The stream that is asked about: its type and id, which come together.
+    pub(crate) fn stream(&self) -> Result<Option<(&str, &str)>, Problem> {
+        let missing = |name: &str| {
+            let detail = "is required: a stream has a type and an id";
+            Err(Problem::bad_request("request.invalid_parameter", format!("query parameter {name}: {detail}"))
+                .at(&format!("?{name}"), detail))
+        };
+        match (self.stream_type.as_deref(), self.stream_id.as_deref()) {
+            (Some(stream_type), Some(stream_id)) => Ok(Some((stream_type, stream_id))),
+            (None, None) => Ok(None),
+            (Some(_), None) => missing("stream_id"),
+            (None, Some(_)) => missing("stream_type"),
         }
     }
 }

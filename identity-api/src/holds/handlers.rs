@@ -13,11 +13,10 @@ use daybook_ledger::commands::CommandContext;
 use super::COLLECTION;
 use super::body::{ExtendBody, HoldFilter, PlaceBody, ReleaseBody};
 use super::view::{HoldView, status};
-use crate::exclusive::{Matter, exclusive};
 use crate::people::carried::{self, Answer, done, execute, short_id};
 use crate::problems::invalid;
 use crate::rbac::list::{Paged, one, page_of};
-use crate::state::{IdentityState, OrganizationIdentity};
+use crate::state::OrganizationIdentity;
 
 /// Hexadecimal digits of a hold's id.
 const ID_DIGITS: usize = 24;
@@ -40,9 +39,16 @@ pub(crate) async fn list(
     let covers = |hold: &HoldRecord, subject: &str| {
         hold.covers.iter().any(|cover| matches!(cover, HoldCover::Subject { id } if id == subject))
     };
+    let stream = filter.stream()?;
+    let covers_stream = |hold: &HoldRecord, stream: (&str, &str)| {
+        hold.covers.iter().any(|cover| {
+            matches!(cover, HoldCover::Stream { stream_type, stream_id } if (stream_type.as_str(), stream_id.as_str()) == stream)
+        })
+    };
     let is_wanted = |hold: &HoldRecord| {
         wanted.is_none_or(|wanted| status(hold) == wanted)
             && filter.subject.as_deref().is_none_or(|subject| covers(hold, subject))
+            && stream.is_none_or(|stream| covers_stream(hold, stream))
     };
     let holds = state.holds.values().filter(|hold| is_wanted(hold)).map(|hold| HoldView::of(hold));
     page_of(&filter.page, state.position, holds, |hold| hold.id.clone()).map(Paged::respond)
@@ -66,7 +72,9 @@ pub(crate) async fn get(
 
 /// Place a legal hold
 ///
-/// While it is in force nobody is erased whom it covers, or who acted or is named in a stream that it covers.
+/// While it is in force nobody is erased whom it covers, or who acted or is named in a stream that it covers, and no file is
+/// removed of an export that it covers, or that tells of a person whom it covers. Whatever is being taken away at the same
+/// moment either is gone before, or stays.
 #[utoipa::path(
     post, path = "/v1/legal-holds", tag = "legal holds", operation_id = "place_legal_hold",
     params(CommandHeaders), request_body = PlaceBody,
@@ -76,14 +84,13 @@ pub(crate) async fn place(
     caller: Allowed<HoldManage>,
     request: CommandRequest,
     _: NoQuery,
-    installation: web::Data<IdentityState>,
     identity: Scoped<OrganizationIdentity>,
     body: Body<PlaceBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let id = short_id("hld", ID_DIGITS, &identity.id, &context);
     let command = LegalHoldCommand::Place(Box::new(body.value.placed(id.clone())?));
-    let _custody = exclusive(&installation, &identity.id, Matter::Custody).await?;
+    let _custody = identity.directory.custody().await?;
     carry_out(&identity, &id, command, context).await
 }
 
@@ -99,14 +106,13 @@ pub(crate) async fn extend(
     caller: Allowed<HoldManage>,
     request: CommandRequest,
     _: NoQuery,
-    installation: web::Data<IdentityState>,
     identity: Scoped<OrganizationIdentity>,
     id: web::Path<String>,
     body: Body<ExtendBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let command = LegalHoldCommand::Extend { covers: body.value.covered()? };
-    let _custody = exclusive(&installation, &identity.id, Matter::Custody).await?;
+    let _custody = identity.directory.custody().await?;
     carry_out(&identity, &id, command, context).await
 }
 

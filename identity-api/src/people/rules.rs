@@ -3,10 +3,10 @@
 
 use daybook_http_kit::permission::{Permission, UserRoleAssign};
 use daybook_http_kit::{Principal, Problem};
+use daybook_identity::custody::{Exclusive, Matter, exclusive};
 use daybook_identity::directory::{DirectoryState, UserRecord};
 
 use super::carried::up_to_date;
-use crate::exclusive::{Exclusive, Matter, exclusive};
 use crate::rbac::guard::{OWNER, require_owner, within_own};
 use crate::rbac::resolve::resolve;
 use crate::state::{IdentityState, OrganizationIdentity};
@@ -24,7 +24,7 @@ pub(crate) async fn keep_an_owner(
     identity: &OrganizationIdentity,
     user_id: &str,
 ) -> Result<Exclusive, Problem> {
-    let guard = exclusive(installation, &identity.id, Matter::Owners).await?;
+    let guard = exclusive(&installation.vault, &identity.id, Matter::Owners).await?;
     let owners = up_to_date(identity).await?.owners(installation.now());
     if owners.iter().all(|owner| owner == user_id) && !owners.is_empty() {
         return Err(Problem::conflict("user.last_owner", "the organisation must keep an owner"));

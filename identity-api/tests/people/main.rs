@@ -16,5 +16,6 @@ mod inviting;
 mod listing;
 mod organizations;
 mod rbac;
+mod retention;
 mod several_processes;
 mod status;

@@ -1,9 +1,10 @@
-//! What the directory knows of approvals: the rules in force, who stands in for whom, the requests that are open, and
-//! the exports that wait for whoever asked to come back for them.
+//! What the directory knows of approvals: the rules in force, who stands in for whom, the requests that are open, the
+//! exports that wait for whoever asked to come back for them, and the schedules of exports.
 
 use daybook_domain::approval::{ActionType, Approval};
 use daybook_domain::approval_policy::Rule;
 use daybook_domain::export::Requested;
+use daybook_domain::export_schedule::ExportSchedule;
 use serde::{Deserialize, Serialize};
 
 use super::records::Place;
@@ -96,6 +97,15 @@ pub struct ExportToCollect {
     pub request: Requested,
     /// Whether the file is there.
     pub is_generated: bool,
+    /// Where it stands in the ledger.
+    pub place: Place,
+}
+
+/// A schedule of exports, ended ones included.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScheduleRecord {
+    /// The schedule, as its events make it.
+    pub schedule: ExportSchedule,
     /// Where it stands in the ledger.
     pub place: Place,
 }

@@ -31,27 +31,18 @@ impl DirectoryState {
         (version, own.unwrap_or_else(|| built_in(action)))
     }
 
-    /// The delegations in force at `now` by which an account stands in for others in actions of this type.
-    pub fn delegations_to(&self, account: &str, action: &ActionType, now: i64) -> Vec<Arc<DelegationRecord>> {
+    /// The delegations in force at `now` by which an account stands in for others, whatever for.
+    pub fn delegations_to(&self, account: &str, now: i64) -> Vec<Arc<DelegationRecord>> {
         let mine = |delegation: &&Arc<DelegationRecord>| {
-            delegation.is_in_force(now)
-                && delegation.covers(action)
-                && delegation.to == account
-                && !self.is_same_person(&delegation.from, account)
+            delegation.is_in_force(now) && delegation.to == account && !self.is_same_person(&delegation.from, account)
         };
         self.delegations.values().filter(mine).cloned().collect()
     }
 
-    /// The persons who had `person` stand in for them at any moment from `since` to `now`, whatever for.
-    pub fn delegators_since(&self, person: &str, since: i64, now: i64) -> Vec<String> {
-        let held = |delegation: &&Arc<DelegationRecord>| {
-            delegation.held_since(since, now) && self.is_same_person(&delegation.to, person)
-        };
-        let mut persons: Vec<String> =
-            self.delegations.values().filter(held).map(|given| self.person_of(&given.from).to_owned()).collect();
-        persons.sort_unstable();
-        persons.dedup();
-        persons
+    /// The delegations by which any account of a person stands in for others or ever did.
+    pub fn delegations_ever_to(&self, person: &str) -> Vec<Arc<DelegationRecord>> {
+        let accepted = self.delegations.values().filter(|delegation| delegation.accepted_at.is_some());
+        accepted.filter(|delegation| self.is_same_person(&delegation.to, person)).cloned().collect()
     }
 
     /// The open requests of an account for exactly what `digest` (64 hexadecimal digits) says, the oldest first. Those of

@@ -24,6 +24,17 @@ impl DirectoryState {
         found
     }
 
+    /// A department and those above it, up to `top`, which is not among them.
+    pub(super) fn departments_between<'a>(&'a self, department_id: &'a str, top: &str) -> Vec<&'a str> {
+        let mut found = Vec::new();
+        let mut next = Some(department_id);
+        while let Some(id) = next.filter(|id| *id != top && !found.contains(id)) {
+            found.push(id);
+            next = self.departments.get(id).and_then(|department| department.parent_department_id.as_deref());
+        }
+        found
+    }
+
     /// An open department and those above it; nothing for a closed or unknown one.
     pub(super) fn with_departments_above(&self, department_id: &str) -> Vec<&str> {
         let mut found = Vec::new();

@@ -11,6 +11,7 @@ mod approving;
 mod departments;
 mod fold;
 mod follower;
+mod gifts;
 mod persons;
 mod records;
 mod seats;
@@ -28,15 +29,16 @@ use daybook_ledger::{LedgerId, LedgerReader, StoreError};
 use tokio::sync::{Mutex, watch};
 
 pub use self::access::{KeyAccess, KeyStatus, MAX_INHERITANCE_DEPTH, UserAccess};
-pub use self::approval_records::{ApprovalRecord, DelegationRecord, ExportToCollect, PolicyRecord};
+pub use self::approval_records::{ApprovalRecord, DelegationRecord, ExportToCollect, PolicyRecord, ScheduleRecord};
 pub use self::follower::{DirectoryStatus, SnapshotPolicy};
+pub use self::gifts::{Gift, Given, SETTLED_MICROS};
 pub use self::persons::OPERATOR;
 pub use self::records::{
-    ApiKeyRecord, DepartmentRecord, ErasureRecord, ErasureStatus, Grant, HoldCover, HoldRecord, Invitation, InvitedBy,
-    OrganizationRecord, OrganizationSettings, PermissionRecord, Place, Records, RoleRecord, SecondFactorRecord,
-    UserRecord, UserStatus,
+    ApiKeyRecord, DepartmentRecord, ErasureRecord, ErasureStatus, Grant, HoldCover, HoldRecord, Invitation,
+    OrganizationRecord, OrganizationSettings, PermissionRecord, Place, Records, RetentionRuleRecord, RoleRecord,
+    SecondFactorRecord, UserRecord, UserStatus,
 };
-pub use self::seats::Seats;
+pub use self::seats::{Seat, SeatOf, Seats};
 pub use self::settling::SETTLE_TIMEOUT;
 pub use self::snapshot::SNAPSHOT_VERSION;
 pub use self::state::{DirectoryState, ENDED_SESSION_MEMORY_MICROS, NotUnderstood};
@@ -108,6 +110,11 @@ impl Directory {
     /// Which organisation's.
     pub fn ledger_id(&self) -> &LedgerId {
         self.0.reader.id()
+    }
+
+    /// The ledger that it follows.
+    pub fn reader(&self) -> &LedgerReader {
+        &self.0.reader
     }
 
     /// The vault that it keeps its snapshots in: that of the installation.

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub use daybook_domain::erasure::ErasureStatus;
+pub use daybook_domain::erasure::{ErasureStatus, Retained};
 use daybook_domain::meta::Meta;
 use daybook_domain::personal::Personal;
+use daybook_domain::retention_rule::RetentionRule;
 pub use daybook_domain::user::UserStatus;
 use daybook_ledger::Entry;
 use serde::{Deserialize, Serialize};
@@ -85,8 +86,6 @@ pub struct UserRecord {
     pub origin: Option<String>,
     /// What the invitation promises, until it is taken up.
     pub invitation: Option<Invitation>,
-    /// Who invited them last, and when; kept after the invitation was taken up.
-    pub invited: Option<InvitedBy>,
     /// The roles they were given, expired ones included until they are revoked.
     pub grants: Vec<Grant>,
     /// Second factors in use.
@@ -101,15 +100,6 @@ pub struct UserRecord {
     pub access_position: u64,
     /// Where the record stands in the ledger.
     pub place: Place,
-}
-
-/// Who brought somebody in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InvitedBy {
-    /// The account.
-    pub by: String,
-    /// When.
-    pub at: i64,
 }
 
 /// What an invitation promises.
@@ -330,8 +320,26 @@ pub struct ErasureRecord {
     pub decided_by: Option<String>,
     /// The holds that stood in its way when it was last tried.
     pub holds: Vec<String>,
+    /// The records that kept the person known when it was last tried.
+    #[serde(default)]
+    pub retained: Vec<Retained>,
     /// When the key was destroyed.
     pub performed_at: Option<i64>,
+    /// Where it stands in the ledger.
+    pub place: Place,
+}
+
+/// How long records of one type are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RetentionRuleRecord {
+    /// The rule, as its events make it.
+    pub rule: RetentionRule,
+    /// Who set it last.
+    pub set_by: String,
+    /// Why.
+    pub reason: String,
+    /// The approval of the last change.
+    pub approval_id: String,
     /// Where it stands in the ledger.
     pub place: Place,
 }

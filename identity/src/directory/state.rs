@@ -7,10 +7,11 @@ use daybook_ledger::Entry;
 use serde::{Deserialize, Serialize};
 
 use super::access::AccessCache;
-use super::approval_records::{ApprovalRecord, DelegationRecord, ExportToCollect, PolicyRecord};
+use super::approval_records::{ApprovalRecord, DelegationRecord, ExportToCollect, PolicyRecord, ScheduleRecord};
+use super::gifts::Gifts;
 use super::records::{
     ApiKeyRecord, DepartmentRecord, ErasureRecord, ErasureStatus, HoldCover, HoldRecord, OrganizationRecord,
-    PermissionRecord, Records, RoleRecord, UserRecord, UserStatus,
+    PermissionRecord, Records, RetentionRuleRecord, RoleRecord, UserRecord, UserStatus,
 };
 
 /// How long a session that ended is remembered: an access token's life, and as much as clocks may disagree.
@@ -53,6 +54,8 @@ pub struct DirectoryState {
     pub holds: Records<HoldRecord>,
     /// Erasures by id.
     pub erasures: Records<ErasureRecord>,
+    /// How long records are kept, by their type.
+    pub retention_rules: Records<RetentionRuleRecord>,
     /// The approval policies that the organisation gave itself, by action type; retired ones included.
     pub policies: Records<PolicyRecord>,
     /// Delegations by id, those that are over included.
@@ -61,11 +64,15 @@ pub struct DirectoryState {
     pub approvals: Records<ApprovalRecord>,
     /// Exports that are handed out when the same request is made again, by id.
     pub exports_to_collect: Records<ExportToCollect>,
+    /// Schedules of exports by id, ended ones included.
+    pub export_schedules: Records<ScheduleRecord>,
     /// The first entry about people and what they may do that was not understood.
     pub not_understood: Option<NotUnderstood>,
-    /// The first entry about approvals, their policies, delegations or exports that was not understood: nothing is approved
-    /// while there is one, and people are let in as ever.
+    /// The first entry about approvals, their policies, delegations, exports or retention that was not understood: nothing is
+    /// approved or taken away while there is one, and people are let in as ever.
     pub approvals_not_understood: Option<NotUnderstood>,
+    /// What was done of late by which people came to the seats that they have.
+    pub(super) gifts: Gifts,
     /// From an account to the one that stands for both, where they were declared to be the same person's.
     pub(super) same_persons: Records<str>,
     /// When sessions ended that tokens may still name.

@@ -2,7 +2,7 @@
 
 use daybook_domain::approval::{ActionType, ApprovalStatus};
 use daybook_domain::approval_policy::built_in;
-use daybook_identity::directory::{DelegationRecord, SNAPSHOT_VERSION};
+use daybook_identity::directory::{DelegationRecord, SNAPSHOT_VERSION, SeatOf};
 use daybook_ledger::{Actor, LedgerId};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -89,7 +89,7 @@ async fn delegation_holds_for_its_time_its_actions_and_until_it_is_ended() {
     };
     world.happens("dlg_1", "delegation.given", given("dlg_1", "usr_1", json!([]))).await;
     world.happens("dlg_2", "delegation.given", given("dlg_2", "usr_3", json!(["export.users"]))).await;
-    assert!(world.directory().await.now().delegators_since("usr_2", start, start + MINUTE).is_empty());
+    assert!(world.directory().await.now().delegations_ever_to("usr_2").is_empty());
     for id in ["dlg_1", "dlg_2"] {
         let accepted = json!({ "by": "usr_2", "at": text(world.now()) });
         world.happens(id, "delegation.accepted", accepted).await;
@@ -98,8 +98,12 @@ async fn delegation_holds_for_its_time_its_actions_and_until_it_is_ended() {
     world.happens("dlg_1", "delegation.ended", ended).await;
     let state = world.directory().await.now();
     let to = |person: &str, kind: &str, now: i64| -> Vec<String> {
-        let found = state.delegations_to(person, &action(kind), now);
-        found.iter().map(|delegation| delegation.delegation_id.clone()).collect()
+        let found = state.delegations_to(person, now);
+        found
+            .iter()
+            .filter(|delegation| delegation.covers(&action(kind)))
+            .map(|delegation| delegation.delegation_id.clone())
+            .collect()
     };
     assert_eq!(to("usr_2", "export.users", start - 1), [""; 0]);
     assert_eq!(to("usr_2", "export.users", start), ["dlg_1", "dlg_2"]);
@@ -107,7 +111,10 @@ async fn delegation_holds_for_its_time_its_actions_and_until_it_is_ended() {
     assert_eq!(to("usr_2", "export.users", start + 2 * MINUTE), ["dlg_2"]);
     assert_eq!(to("usr_2", "export.users", start + DAY), [""; 0]);
     assert_eq!(to("usr_1", "export.users", start), [""; 0]);
-    let since = |since: i64, now: i64| state.delegators_since("usr_2", since, now);
+    let since = |since: i64, now: i64| -> Vec<String> {
+        let found = state.delegations_ever_to("usr_2");
+        found.iter().filter(|given| given.held_since(since, now)).map(|given| given.from.clone()).collect()
+    };
     assert_eq!(since(start - DAY, start - 1), [""; 0]);
     assert_eq!(since(start - DAY, start + 2 * DAY), ["usr_1", "usr_3"]);
     assert_eq!(since(start + 2 * MINUTE, start + 2 * DAY), ["usr_3"]);
@@ -186,20 +193,45 @@ async fn seats_come_from_grants_that_grant_something() {
     world.department("dep_1", None).await;
     world.role("empty", &[], &[]).await;
     world.role("reads", &[], &["transaction:read"]).await;
-    let departments = async || {
+    let seats = async || {
         let state = world.directory().await.now();
-        state.seats_of("usr_1", world.now(), |_| true).unwrap().departments
+        state.seats_of("usr_1", world.now()).unwrap().seats.into_iter().map(|seat| seat.of).collect::<Vec<_>>()
     };
+    let analyst = || SeatOf::Role("analyst".to_owned());
     let grant = |role: &str| json!({ "role": role, "department_id": "dep_1" });
     world.happens("usr_1", "user.role_granted", grant("empty")).await;
-    assert!(departments().await.is_empty());
+    assert_eq!(seats().await, [analyst()]);
     world.happens("usr_1", "user.role_granted", grant("reads")).await;
-    assert_eq!(departments().await, ["dep_1"]);
+    assert_eq!(seats().await, [analyst(), SeatOf::Department("dep_1".to_owned())]);
     world.happens("reads", "role.retired", json!({})).await;
-    assert!(departments().await.is_empty());
-    let state = world.directory().await.now();
-    assert_eq!(state.seats_of("usr_1", world.now(), |_| true).unwrap().roles, ["analyst"]);
-    assert!(state.seats_of("usr_1", world.now(), |_| false).unwrap().roles.is_empty());
+    assert_eq!(seats().await, [analyst()]);
+    world.happens("usr_1", "user.deactivated", json!({ "by": "usr_9" })).await;
+    assert!(world.directory().await.now().seats_of("usr_1", world.now()).is_none());
+}
+
+#[tokio::test]
+async fn what_was_given_is_kept_as_long_as_a_request_looks_back_to_it() {
+    let world = World::new().await;
+    let givers = async |since: i64| {
+        let state = world.directory().await.now();
+        let seats = state.seats_of("usr_1", world.now()).unwrap();
+        let gifts: Vec<_> = seats.seats.iter().flat_map(|seat| &seat.gifts).collect();
+        state.givers(gifts, since).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    world.person("usr_1", &["viewer"]).await;
+    let requested_at = world.now();
+    world.happens("apr_1", "approval.requested", requested(&world, "apr_1", "usr_9", "r")).await;
+    let grant = |role: &str| json!({ "role": role });
+    world.append_as(Actor::human("usr_9"), "user", "usr_1", "user.role_granted", grant("analyst")).await;
+    for _ in 0..10 {
+        world.wait(DAY);
+        world.append_as(Actor::human("usr_8"), "user", "usr_1", "user.role_granted", grant("admin")).await;
+        world.happens("usr_1", "user.role_revoked", grant("admin")).await;
+    }
+    assert_eq!(givers(requested_at - DAY).await, ["operator", "usr_9"]);
+    world.happens("apr_1", "approval.withdrawn", json!({ "by": "usr_9", "at": text(world.now()) })).await;
+    world.append_as(Actor::human("usr_8"), "user", "usr_1", "user.role_granted", grant("admin")).await;
+    assert_eq!(givers(requested_at - DAY).await, ["usr_8"]);
 }
 
 #[tokio::test]

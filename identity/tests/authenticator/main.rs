@@ -4,10 +4,12 @@
 mod api_keys;
 mod approving;
 mod credentials;
+mod custody;
 mod directory;
 mod faulty;
 mod following;
 mod recorder;
 mod roles;
+mod schedules;
 mod tokens;
 mod world;

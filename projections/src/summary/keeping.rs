@@ -2,7 +2,7 @@
 //! wrote: a sentence is kept where no key can be destroyed.
 
 use daybook_domain::legal_hold::Covered;
-use daybook_domain::{AccessEvent, ApiKeyEvent, ErasureEvent, LegalHoldEvent};
+use daybook_domain::{AccessEvent, ApiKeyEvent, ErasureEvent, LegalHoldEvent, RetentionRuleEvent};
 
 pub(super) fn api_key(id: &str, event: &ApiKeyEvent) -> String {
     match event {
@@ -54,6 +54,12 @@ pub(super) fn access(event: &AccessEvent) -> String {
     }
 }
 
+pub(super) fn retention_rule(event: &RetentionRuleEvent) -> String {
+    let RetentionRuleEvent::Set(event) = event;
+    let named = if event.keeps_identities { ", and whoever acted in them stays known as long" } else { "" };
+    format!("Records of the type {} are kept for {} years ({}){named}", event.record_type, event.years, event.class)
+}
+
 pub(super) fn legal_hold(id: &str, event: &LegalHoldEvent) -> String {
     match event {
         LegalHoldEvent::Placed(event) => format!("Legal hold {id} placed on {}", covered(&event.covers)),
@@ -70,8 +76,9 @@ pub(super) fn erasure(id: &str, event: &ErasureEvent) -> String {
         ErasureEvent::Approved(event) => format!("Erasure {id} approved by {}", event.approved_by),
         ErasureEvent::Rejected(event) => format!("Erasure {id} rejected by {}", event.rejected_by),
         ErasureEvent::Refused(event) => {
-            let holds: Vec<&str> = event.holds.iter().map(|hold| hold.as_str()).collect();
-            format!("Erasure {id} refused because of {}", few(&holds))
+            let retained = event.retained.iter().map(|kept| format!("{} records kept until {}", kept.record_type, kept.until));
+            let why: Vec<String> = event.holds.iter().map(|hold| hold.to_string()).chain(retained).collect();
+            format!("Erasure {id} refused because of {}", few(&why))
         }
         ErasureEvent::Performed(event) => {
             format!("Erasure {id} performed: the key of subject {} was destroyed", event.subject)

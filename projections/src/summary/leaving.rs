@@ -1,8 +1,9 @@
 //! Sentences about exports. They name ids, kinds and destinations, and repeat nothing that somebody wrote: a sentence is
 //! kept where no key can be destroyed.
 
-use daybook_domain::ExportEvent;
-use daybook_domain::export::{DeliveryCause, DeliveryOutcome, VerificationResult};
+use daybook_domain::{ExportEvent, ExportScheduleEvent};
+use daybook_domain::export::{DeliveryCause, DeliveryOutcome, RestsOn, VerificationResult};
+use daybook_domain::export_schedule::{RunCause, ScheduledExport};
 
 use super::keeping::few;
 
@@ -66,4 +67,66 @@ pub(super) fn export(id: &str, event: &ExportEvent) -> String {
         ExportEvent::Cancelled(event) => format!("Export {id} cancelled by {}", event.by),
         ExportEvent::Removed(event) => format!("File of export {id} removed by {}", event.by),
     }
+}
+
+pub(super) fn schedule(id: &str, event: &ExportScheduleEvent) -> String {
+    match event {
+        ExportScheduleEvent::Created(event) => {
+            format!("Schedule {id} made: {} ({})", scheduled(&event.export), event.created_by)
+        }
+        ExportScheduleEvent::Changed(event) => {
+            format!("Schedule {id} changed by {}: {}", event.by, scheduled(&event.export))
+        }
+        ExportScheduleEvent::Paused(event) => format!("Schedule {id} paused by {}", event.by),
+        ExportScheduleEvent::Resumed(event) => format!("Schedule {id} resumed by {}", event.by),
+        ExportScheduleEvent::Ended(event) => format!("Schedule {id} ended by {}", event.by),
+        ExportScheduleEvent::StandingRequested(event) => {
+            format!("Standing approval of schedule {id} until {} asked for ({})", event.until, event.approval_id)
+        }
+        ExportScheduleEvent::StandingApproved(event) => match event.approved_by.as_slice() {
+            [] => format!(
+                "Runs of schedule {id} need no further approval until {}: the policy asks nobody ({})",
+                event.until, event.approval_id
+            ),
+            people => {
+                let people: Vec<&str> = people.iter().map(|actor| actor.as_str()).collect();
+                format!(
+                    "Runs of schedule {id} need no further approval until {}: approved by {} ({})",
+                    event.until,
+                    few(&people),
+                    event.approval_id
+                )
+            }
+        },
+        ExportScheduleEvent::StandingEnded(event) => {
+            format!("Standing approval {} of schedule {id} ended: {}", event.approval_id, event.why.as_str().replace('_', " "))
+        }
+        ExportScheduleEvent::Run(event) => {
+            let why = match event.cause {
+                RunCause::Due => format!("due at {}", event.scheduled_for),
+                RunCause::Asked => "asked for".to_owned(),
+            };
+            let missed = if event.missed == 0 { String::new() } else { format!(", {} missed before", event.missed) };
+            let rests_on = match event.rests_on {
+                RestsOn::Standing => "standing approval",
+                RestsOn::Own => "own approval",
+            };
+            format!(
+                "Run {} of schedule {id}: export {} ({why}{missed}; {rests_on} {})",
+                event.run, event.export_id, event.approval_id
+            )
+        }
+    }
+}
+
+fn scheduled(export: &ScheduledExport) -> String {
+    let to: Vec<&str> = export.deliver_to.iter().map(|name| name.as_str()).collect();
+    let to = if to.is_empty() { String::new() } else { format!(" for {}", few(&to)) };
+    format!(
+        "{} as {}{to}, at {} in {}",
+        export.kind.as_str().replace('_', " "),
+        export.format,
+        export.cron,
+        export.time_zone
+    )
 }

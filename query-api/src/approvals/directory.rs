@@ -12,7 +12,7 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// The approvals of the organisation with their directory up to date, and how many entries that has seen. 503 where this
 /// process has none, and where the ledger has not yet the position that the client has seen.
-pub(super) async fn current(state: &QueryState, at_least: AtLeast) -> Result<(&Approvals, u64), Problem> {
+pub(crate) async fn current(state: &QueryState, at_least: AtLeast) -> Result<(&Approvals, u64), Problem> {
     let approvals = state.approvals.as_ref().ok_or_else(|| {
         let detail = "this process does not know who can decide what";
         Problem::unavailable("approvals.elsewhere", detail, ELSEWHERE_SECONDS)

@@ -3,7 +3,7 @@
 pub mod agents;
 pub mod compatible;
 pub mod delegations;
-mod directory;
+pub(crate) mod directory;
 pub mod inbox;
 pub mod metrics;
 pub mod policies;

@@ -1,8 +1,8 @@
 //! Exports as they are now: how far each has come, where it went, and whether its file is still what was recorded.
 
 pub mod file;
-mod reader;
-mod view;
+pub(crate) mod reader;
+pub(crate) mod view;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use daybook_http_kit::{API_PREFIX, AtLeast, Listing, NoQuery, PageParameters, Problem, Scoped, if_match};
@@ -22,7 +22,7 @@ const STATUSES: [&str; 8] =
     ["requested", "approved", "generating", "generated", "failed", "rejected", "cancelled", "removed"];
 const DELIVERY_STATUSES: [&str; 5] = ["none", "pending", "delivered", "partial", "failed"];
 const VERIFICATION_STATUSES: [&str; 4] = ["unverified", "verified", "tampered", "failed"];
-const FORMATS: [&str; 4] = ["csv", "ndjson", "json", "parquet"];
+const FORMATS: [&str; 5] = ["csv", "ndjson", "json", "parquet", "zip"];
 
 /// Which exports. Everything given must match.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -34,7 +34,7 @@ pub struct ExportParameters {
     kind: Option<String>,
     /// The same as `kind`; not together with it.
     export_type: Option<String>,
-    /// `csv`, `ndjson`, `json` or `parquet`.
+    /// `csv`, `ndjson`, `json`, `parquet` or `zip`.
     #[param(example = "csv")]
     format: Option<String>,
     /// `requested`, `approved`, `generating`, `generated`, `failed`, `rejected`, `cancelled` or `removed`.
@@ -48,6 +48,8 @@ pub struct ExportParameters {
     requested_by: Option<String>,
     /// Id of the request for approval.
     approval_id: Option<String>,
+    /// Id of the schedule of which it is a run.
+    schedule_id: Option<String>,
     /// Asked for at this time or later: RFC 3339, or a date.
     #[param(example = "2026-11-01")]
     start: Option<String>,
@@ -72,6 +74,7 @@ impl ExportParameters {
             verification_status: word("verification_status", self.verification_status, &VERIFICATION_STATUSES, &[])?,
             requested_by: text("requested_by", self.requested_by)?,
             approval_id: text("approval_id", self.approval_id)?,
+            schedule_id: text("schedule_id", self.schedule_id)?,
             start: time::parameter("start", start.as_deref(), Edge::Start)?,
             end: time::parameter("end", end.as_deref(), Edge::End)?,
             ..ExportFilter::default()

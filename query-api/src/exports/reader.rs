@@ -4,7 +4,7 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use daybook_exports::kinds::further_permissions;
+use daybook_exports::kinds::{further_permissions, permissions_of_filters};
 use daybook_http_kit::permission::{ExportRead, ExportRequest};
 use daybook_http_kit::{Principal, Problem, record_read};
 use daybook_read_models::exports::ExportRow;
@@ -42,7 +42,10 @@ impl ExportReader {
         let kind = row.kind.parse().ok().ok_or_else(unknown)?;
         let columns: Vec<String> =
             row.columns.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        let further = further_permissions(kind, &columns);
+        let mut further = further_permissions(kind, &columns);
+        let filters = row.filters.as_object().into_iter().flatten();
+        let filters = filters.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+        further.extend(permissions_of_filters(kind, &filters));
         let read = kind.required_permission();
         if !self.principal.holds(read) && !self.has_all_desks_of(row, read) {
             return Err(Problem::forbidden(read));

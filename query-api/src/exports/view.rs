@@ -88,6 +88,10 @@ pub struct ExportRecord {
     deliver_to: Value,
     /// Whether it is handed out to whoever asks the same again.
     collect: bool,
+    /// The schedule that it is a run of; null where somebody asked for it.
+    schedule_id: Option<String>,
+    /// Which run of it, counted from 1.
+    schedule_run: Option<u64>,
     /// How often it was tried to generate.
     #[schema(example = 1)]
     attempt: u64,
@@ -205,6 +209,8 @@ impl From<ExportRow> for ExportRecord {
             digest: row.digest,
             deliver_to: row.deliver_to,
             collect: row.collect,
+            schedule_id: row.schedule_id,
+            schedule_run: row.schedule_run,
             attempt: row.attempt,
             rows: row.rows,
             bytes: row.bytes,

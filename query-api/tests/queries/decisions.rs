@@ -106,5 +106,6 @@ pub fn voter(id: &str) -> Voter {
         departments: Vec::new(),
         stands_for: Vec::new(),
         is_delegate_of: Vec::new(),
+        owed: Default::default(),
     }
 }

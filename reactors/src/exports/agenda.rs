@@ -55,9 +55,14 @@ pub(super) struct Agenda {
     times: BTreeSet<(i64, String)>,
     /// Exports by the approval that they wait for.
     approvals: HashMap<String, BTreeSet<String>>,
+    /// Of those that wait: those whose file only waits for its end.
+    kept: HashSet<String>,
     /// Why some do not get on.
     errors: BTreeMap<String, String>,
 }
+
+/// What exports wait for, beside approvals, whose files are covered by legal holds. No approval has such an id.
+pub(super) const LEGAL_HOLDS: &str = "legal_hold";
 
 impl Agenda {
     /// Puts it into the queue of those that are looked at, unless it is in a queue.
@@ -136,7 +141,16 @@ impl Agenda {
         self.places.insert(export, Place::Waiting { approval, due });
     }
 
+    /// There is nothing to be done with it but to remove its file one day: it is looked at then, or, where no day is said, when
+    /// something happens to a legal hold.
+    pub fn keep(&mut self, export: String, until: Option<i64>) {
+        self.kept.insert(export.clone());
+        let holds = until.is_none().then(|| LEGAL_HOLDS.to_owned());
+        self.wait(export, holds, until);
+    }
+
     fn wait_no_more(&mut self, export: &str, approval: Option<String>, due: Option<i64>) {
+        self.kept.remove(export);
         if let Some(due) = due {
             self.times.remove(&(due, export.to_owned()));
         }
@@ -163,9 +177,9 @@ impl Agenda {
         self.times.first().map(|(due, _)| *due)
     }
 
-    /// Exports that have something left to do.
+    /// Exports that have something left to do. That a file goes one day is not counted.
     pub fn unfinished(&self) -> usize {
-        self.places.len()
+        self.places.len().saturating_sub(self.kept.len())
     }
 
     /// Notes why it does not get on. Answers whether that is new.
@@ -227,6 +241,23 @@ mod tests {
         assert_eq!(agenda.take(Phase::Look).as_deref(), Some("exp_1"));
         assert!(!agenda.is_done("exp_1"));
         assert_eq!(agenda.unfinished(), 0);
+    }
+
+    #[test]
+    fn files_that_wait_for_their_end_are_not_unfinished_and_those_under_holds_wait_for_holds() {
+        let mut agenda = agenda(&[]);
+        agenda.keep("exp_1".to_owned(), Some(10));
+        agenda.keep("exp_2".to_owned(), None);
+        assert_eq!((agenda.unfinished(), agenda.next_due()), (0, Some(10)));
+        agenda.look_at_due(9);
+        assert_eq!(agenda.take(Phase::Look), None);
+        agenda.hear(heard(LEGAL_HOLDS));
+        assert_eq!(agenda.take(Phase::Look).as_deref(), Some("exp_2"));
+        assert_eq!(agenda.unfinished(), 1);
+        agenda.look_at_due(10);
+        assert_eq!(agenda.take(Phase::Look).as_deref(), Some("exp_1"));
+        assert!(!agenda.is_done("exp_1") && !agenda.is_done("exp_2"));
+        assert_eq!((agenda.unfinished(), agenda.next_due()), (0, None));
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Driver {
 
     async fn drive_until_failure(&self, fence: &Fence) -> Result<(), ReactError> {
         let work = Work::new(self.database.clone(), self.reader.clone());
-        let (listed, mut position) = work.load().await?;
+        let (listed, mut position) = work.load(self.settings.keep_files_days.is_some()).await?;
         let mut agenda = Agenda::default();
         listed.into_iter().for_each(|export| agenda.look_at(export));
         let (mut jobs, mut finished) = (Jobs::new(), Vec::new());
@@ -105,7 +105,7 @@ impl Driver {
 
     /// Notes how far the ledger was followed, and once more why some exports do not get on: getting on takes errors away.
     async fn note(&self, work: &Work, agenda: &Agenda, position: u64) -> Result<(), ReactError> {
-        work.save(position).await?;
+        work.save(position, self.settings.keep_files_days.is_some()).await?;
         if let Some(error) = agenda.error() {
             self.tell_error(Some(error)).await;
         }
@@ -157,6 +157,7 @@ impl Driver {
             Next::Deliver => agenda.queue(export, Phase::Deliver),
             Next::At(due) => agenda.wait(export, None, Some(due)),
             Next::ApprovalOf { approval, due } => agenda.wait(export, Some(approval), due),
+            Next::Kept { until } => agenda.keep(export, until),
             // What happens to it later puts it on the list again.
             Next::Nothing => work.forget(&export).await?,
         }

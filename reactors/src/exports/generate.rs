@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use daybook_approvals::Grant;
 use daybook_domain::export::{
-    CheckpointReference, Export, Generated, GenerationStarted, HexDigest, LedgerRange, ManifestFile, ManifestSignature,
-    Requested, SignatureAlgorithm,
+    CheckpointReference, Export, ExportKind, Generated, GenerationStarted, HexDigest, LedgerRange, ManifestFile,
+    ManifestSignature, Requested, SignatureAlgorithm,
 };
 use daybook_domain::text::{Line, ShortName};
 use daybook_domain::{InvalidField, Timestamp};
@@ -22,6 +22,7 @@ use daybook_ledger::{Entry, LedgerTree, StoreError, StoredCheckpoint, TreeError,
 use daybook_read_models::time::rfc3339;
 
 use super::Driver;
+use super::pack::PackError;
 use super::progress::Progress;
 use super::sources::ReadingError;
 use super::step::StepError;
@@ -38,6 +39,9 @@ pub(super) enum GenerationError {
     /// The file cannot be made.
     #[error(transparent)]
     File(#[from] GenerateError),
+    /// The pack cannot be made.
+    #[error(transparent)]
+    Pack(#[from] PackError),
     /// Manifest or signature cannot be written.
     #[error(transparent)]
     Files(#[from] FilesError),
@@ -64,6 +68,7 @@ impl GenerationError {
         match self {
             Self::NotApproved | Self::Reading(ReadingError::Query(_) | ReadingError::Columns(_)) => true,
             Self::File(error) => error.is_permanent(),
+            Self::Pack(error) => error.is_permanent(),
             _ => false,
         }
     }
@@ -91,7 +96,13 @@ impl Driver {
             request.export_id.as_str(),
             self.clock.clone(),
         );
-        let made = self.make_file(request, size, target, &progress).await;
+        let made = match request.kind {
+            ExportKind::EvidencePack => {
+                let made = self.make_pack(&grant, export, request, size, &target, progress.counter()).await;
+                made.map(|written| (Vec::new(), size, written)).map_err(GenerationError::from)
+            }
+            _ => self.make_file(request, size, target, &progress).await,
+        };
         progress.end().await;
         let (columns, position, written) = made?;
         let made = Made { names, columns, written, range: self.range(position).await?, at: self.generated_at()? };

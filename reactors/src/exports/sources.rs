@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 /// Pages that are read ahead.
 const PAGES_AHEAD: usize = 2;
 /// How long a projector, or the directory, may take to reach the entry that an export has to take into account.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why rows cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -84,8 +84,8 @@ impl From<sqlx::Error> for ReadingError {
 pub struct Sources {
     reader: LedgerReader,
     database: ReadDb,
-    directory: Directory,
-    personal: PersonalData,
+    pub(super) directory: Directory,
+    pub(super) personal: PersonalData,
     clock: Clock,
     patience: Duration,
 }

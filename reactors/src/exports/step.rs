@@ -9,7 +9,7 @@ use daybook_approvals::{Grant, RedeemError};
 use daybook_domain::approval::ApprovalStatus;
 use daybook_domain::export::{
     Approved, Export, ExportCommand, ExportError, ExportStatus, GenerationFailed, GenerationStarted, RejectionCause,
-    Requested,
+    Requested, RestsOn,
 };
 use daybook_domain::text::Line;
 use daybook_domain::{InvalidField, Timestamp};
@@ -21,7 +21,7 @@ use super::{Driver, pacing};
 use crate::lease::Fence;
 
 /// Who drives exports, in the ledger.
-const ACTOR: &str = "exports";
+pub(super) const ACTOR: &str = "exports";
 /// How often a command is decided again after a lost race.
 const TRIES: u32 = 5;
 /// Interruptions after which an export is given up: they say nothing against it, but one that ends the process each time must
@@ -52,6 +52,11 @@ pub(super) enum Next {
         /// When it is looked at in any case, in microseconds.
         due: Option<i64>,
     },
+    /// There is nothing left to do but to remove its file one day.
+    Kept {
+        /// When it is looked at, in microseconds; when a hold is released, where there is none.
+        until: Option<i64>,
+    },
     /// There is nothing left to do.
     Nothing,
 }
@@ -77,6 +82,9 @@ pub(super) enum StepError {
     /// Files cannot be put in order.
     #[error("the folder of exports: {0}")]
     Files(String),
+    /// It cannot be said whether a file must be kept.
+    #[error("whether its file must be kept: {0}")]
+    Custody(String),
     /// The lease has ended; whoever has it now goes on.
     #[error("the lease has ended")]
     LeaseEnded,
@@ -96,11 +104,13 @@ impl Driver {
         match status {
             ExportStatus::Requested => self.follow_approval(request).await,
             ExportStatus::Approved | ExportStatus::Generating => self.make(&export, request, fence, phase).await,
-            ExportStatus::Generated => self.deliver(&export, request, fence, phase).await,
+            ExportStatus::Generated => match self.deliver(&export, request, fence, phase).await? {
+                Next::Nothing => self.remove_when_due(&export, request, fence).await,
+                next => Ok(next),
+            },
             ExportStatus::Failed | ExportStatus::Rejected | ExportStatus::Cancelled | ExportStatus::Removed => {
-                // What an attempt may have left that was given up while it was under way.
-                let last = export.attempt().map_or(0, |last| last.attempt);
-                self.tidy(request, 1..last.saturating_add(1)).await?;
+                // What an attempt may have left that was given up while it was under way, and a file that was removed.
+                self.remove_files(&export, request).await?;
                 Ok(Next::Nothing)
             }
         }
@@ -172,6 +182,9 @@ impl Driver {
 
     /// The right to make exactly this, from the one place that hands it out; again after a crash.
     async fn redeem(&self, request: &Requested) -> Result<Result<Grant, RedeemError>, StepError> {
+        if request.schedule.as_ref().is_some_and(|run| run.rests_on == RestsOn::Standing) {
+            return Ok(self.approvals.redeem_standing(request, &context(request)).await);
+        }
         let digest = request.action()?.digest();
         let execution = request.export_id.as_str();
         Ok(self.approvals.redeem(&request.approval_id, &digest, execution, &context(request)).await)

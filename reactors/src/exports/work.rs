@@ -8,11 +8,14 @@ use std::collections::BTreeSet;
 use daybook_ledger::{Entry, LedgerReader};
 use daybook_read_models::{ReadDb, ReadError};
 
+use super::agenda::LEGAL_HOLDS;
 use crate::engine::ReactError;
-use crate::{lease, positions};
+use crate::{positions, tables};
 
 /// The driver's name in positions and status.
 pub const EXPORTS: &str = "exports";
+/// As far as this the list has every export with a file, also those that have nothing else left to do.
+const EXPORT_FILES: &str = "export_files";
 const SCHEMA: &str = include_str!("../../../migrations/read/0003_export_work.sql");
 /// Entries looked at at once.
 const PAGE: usize = 1_000;
@@ -20,7 +23,7 @@ const PAGE: usize = 1_000;
 /// Makes the tables where they are missing.
 pub(super) async fn prepare(database: &ReadDb) -> Result<(), ReadError> {
     positions::prepare(database).await?;
-    lease::prepare(database, SCHEMA).await
+    tables::make(database, SCHEMA).await
 }
 
 /// What the ledger has said since it was last looked at.
@@ -28,7 +31,7 @@ pub(super) async fn prepare(database: &ReadDb) -> Result<(), ReadError> {
 pub(super) struct News {
     /// Exports to which something happened.
     pub exports: BTreeSet<String>,
-    /// Approvals to which something happened.
+    /// Approvals to which something happened, and [`LEGAL_HOLDS`] where something happened to one of those.
     pub approvals: BTreeSet<String>,
 }
 
@@ -44,11 +47,18 @@ impl Work {
         Self { database, reader }
     }
 
-    /// The exports on the list, and how many entries it has taken into account.
-    pub async fn load(&self) -> Result<(BTreeSet<String>, u64), ReadError> {
+    /// The exports on the list, and how many entries it has taken into account. `with_files`: also of those that have nothing
+    /// left to do but a file to be removed one day. Where the list was kept without them until now the ledger is looked through
+    /// once more.
+    pub async fn load(&self, with_files: bool) -> Result<(BTreeSet<String>, u64), ReadError> {
         let ledger = self.reader.id().as_str();
         // The position first: what is followed twice is harmless, what is not followed at all would be missed.
-        let position = positions::load(&self.database, EXPORTS, ledger).await?;
+        let mut position = positions::load(&self.database, EXPORTS, ledger).await?;
+        if with_files {
+            position = position.min(positions::load(&self.database, EXPORT_FILES, ledger).await?);
+        } else {
+            positions::forget(&self.database, EXPORT_FILES, ledger).await?;
+        }
         let ids: Vec<String> = sqlx::query_scalar("select export_id from export_work where ledger_id = $1")
             .bind(ledger)
             .fetch_all(self.database.readers())
@@ -85,8 +95,12 @@ impl Work {
     }
 
     /// Remembers how far the ledger was followed: after the exports in it, so that a crash in between lists them again.
-    pub async fn save(&self, position: u64) -> Result<(), ReadError> {
-        positions::save(&self.database, EXPORTS, self.reader.id().as_str(), position).await
+    pub async fn save(&self, position: u64, with_files: bool) -> Result<(), ReadError> {
+        let ledger = self.reader.id().as_str();
+        if with_files {
+            positions::save(&self.database, EXPORT_FILES, ledger, position).await?;
+        }
+        positions::save(&self.database, EXPORTS, ledger, position).await
     }
 
     /// Takes an export off the list that has nothing left to do.
@@ -117,6 +131,7 @@ fn news(entries: &[Entry]) -> News {
         match entry.stream.stream_type.as_str() {
             "export" => drop(news.exports.insert(entry.stream.stream_id.clone())),
             "approval" => drop(news.approvals.insert(entry.stream.stream_id.clone())),
+            LEGAL_HOLDS => drop(news.approvals.insert(LEGAL_HOLDS.to_owned())),
             _ => {}
         }
     }

@@ -99,7 +99,9 @@ mod suite {
         world.record(10).await;
         let mut ids = Vec::new();
         for kind in ExportKind::ALL {
-            for format in ExportFormat::ALL {
+            for format in
+                ExportFormat::ALL.iter().filter(|format| kind.comes_as(**format) && **format != ExportFormat::Zip)
+            {
                 ids.push(world.ask_and_approve(world.request(*kind, *format)).await);
             }
         }
@@ -117,6 +119,7 @@ mod suite {
                     assert_eq!(rows, export.generated().unwrap().range.last + 1);
                 }
                 ExportKind::Incidents | ExportKind::Users | ExportKind::AgentActions => assert_eq!(rows, 0),
+                ExportKind::EvidencePack => unreachable!("packs are tested by themselves"),
             }
         }
     }

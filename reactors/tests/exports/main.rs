@@ -6,6 +6,8 @@ mod crashes;
 mod deliveries;
 mod files;
 mod million;
+mod removal;
+mod schedules;
 mod world;
 
 /// A test on each store.

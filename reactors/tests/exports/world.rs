@@ -100,6 +100,7 @@ impl World {
             settings: ExportSettings {
                 generation: pacing(10),
                 delivery: pacing(60),
+                keep_files_days: None,
                 software: "0.0.1".to_owned(),
                 public_url: None,
             },
@@ -258,6 +259,7 @@ impl World {
             collect: false,
             reason: None,
             digest: HexDigest::of(&[0; 32]),
+            schedule: None,
         }
     }
 
@@ -311,6 +313,7 @@ impl World {
             departments: Vec::new(),
             stands_for: Vec::new(),
             is_delegate_of: Vec::new(),
+            owed: Default::default(),
         };
         let command = ApprovalCommand::Vote {
             voter,

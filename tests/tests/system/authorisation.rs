@@ -287,6 +287,9 @@ async fn resources(client: &Client, owner: &str, another: &str) -> BTreeMap<&'st
     BTreeMap::from([
         ("ledger_id", MAIN.to_owned()),
         ("transaction_id", "TX-OURS".to_owned()),
+        ("record_type", "transaction".to_owned()),
+        ("stream_type", "transaction".to_owned()),
+        ("stream_id", "TX-OURS".to_owned()),
         ("incident_id", incident.clone()),
         ("user", owner.to_owned()),
         ("role", role),

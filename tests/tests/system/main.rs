@@ -29,3 +29,4 @@ mod postgres_roles;
 mod projections;
 mod proofs;
 mod rebuild;
+mod regulation;

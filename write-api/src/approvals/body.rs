@@ -164,8 +164,11 @@ fn opened_by_hand(known: KnownAction) -> Result<&'static str, Problem> {
         KnownAction::ExportSystemMetrics => Ok(SystemMetricsRead::NAME),
         KnownAction::ExportAgentActions => Ok(AgentRead::NAME),
         KnownAction::ExportAuditTrail => Ok(AuditRead::NAME),
-        KnownAction::ExportEntries => Ok(LedgerRead::NAME),
-        KnownAction::ApprovalPolicyChange | KnownAction::RuleChange | KnownAction::ErasurePerform => {
+        KnownAction::ExportEntries | KnownAction::ExportEvidencePack => Ok(LedgerRead::NAME),
+        KnownAction::ApprovalPolicyChange
+        | KnownAction::RuleChange
+        | KnownAction::ErasurePerform
+        | KnownAction::RetentionChange => {
             let detail = format!("the request for {known} is opened by asking for the thing itself");
             Err(Problem::refused("approval.not_external", detail).at("/resource_type", "cannot be opened by hand"))
         }

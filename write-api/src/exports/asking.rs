@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_approvals::{Gated, Needed};
+use daybook_approvals::{Gated, Needed, refused};
 use daybook_domain::InvalidField;
 use daybook_domain::approval::{Approval, ApprovalStatus};
 use daybook_domain::export::{
-    Export, ExportCommand, ExportFormat, ExportKind, HexDigest, MAX_COLUMNS, MAX_DESTINATIONS, MAX_FILTER_BYTES,
-    Requested, export_action,
+    Export, ExportCommand, ExportError, ExportFormat, ExportKind, HexDigest, MAX_COLUMNS, MAX_DESTINATIONS,
+    MAX_FILTER_BYTES, Requested, export_action,
 };
 use daybook_domain::names::{ApprovalId, DepartmentId, DestinationName, ExportId};
 use daybook_domain::text::{ActorId, Reason};
@@ -26,21 +26,21 @@ const DESKS: &str = "desks";
 /// Most desks that one export is kept to: as many as a list in a filter has.
 const MAX_DESKS: usize = 500;
 /// What a gated call without approval is answered with.
-pub(super) const REQUIRES_APPROVAL: &str = "Export requires approval";
+pub(crate) const REQUIRES_APPROVAL: &str = "Export requires approval";
 
 /// An export that may be asked for: everything is known by name, and the caller may read what is to be in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
-    pub(super) kind: ExportKind,
-    pub(super) format: ExportFormat,
-    pub(super) filters: BTreeMap<String, String>,
-    pub(super) columns: Vec<String>,
-    pub(super) deliver_to: Vec<DestinationName>,
-    pub(super) reason: Option<Reason>,
-    pub(super) collect: bool,
+    pub(crate) kind: ExportKind,
+    pub(crate) format: ExportFormat,
+    pub(crate) filters: BTreeMap<String, String>,
+    pub(crate) columns: Vec<String>,
+    pub(crate) deliver_to: Vec<DestinationName>,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) collect: bool,
     /// What whoever asked must still be allowed when the file is made: to read such records everywhere, or in each of the
     /// departments that the filters keep it to, and to see the columns that say how people are reached.
-    required_permissions: Vec<Needed>,
+    pub(crate) required_permissions: Vec<Needed>,
 }
 
 /// An export that was asked for, and the request for approval that decides.
@@ -58,13 +58,13 @@ impl Opened {
 
 impl Asked {
     /// Reads a body of ours.
-    pub(super) fn of_body(body: RequestBody, caller: &Principal, desk: &ExportDesk) -> Result<Self, Problem> {
+    pub(crate) fn of_body(body: RequestBody, caller: &Principal, desk: &ExportDesk) -> Result<Self, Problem> {
         let RequestBody { kind, format, filters, columns, deliver_to, reason } = body;
         let mut faults = Faults::default();
         let kind = faults.check(ExportKind::parse("/kind", &kind));
         let format = match format {
             Some(format) => faults.check(ExportFormat::parse("/format", &format)),
-            None => Some(ExportFormat::Csv),
+            None => Some(kind.map_or(ExportFormat::Csv, ExportKind::default_format)),
         };
         let reason = faults.check(Reason::parse_optional("/reason", reason));
         let deliver_to = destinations(&mut faults, deliver_to, &desk.destinations);
@@ -76,13 +76,17 @@ impl Asked {
     }
 
     /// An export without destinations and reason.
-    pub(super) fn checked(
+    pub(crate) fn checked(
         kind: ExportKind,
         format: ExportFormat,
         filters: &BTreeMap<String, String>,
         columns: &[String],
         caller: &Principal,
     ) -> Result<Self, NotAskable> {
+        if !kind.comes_as(format) {
+            let fault = ExportError::Format { kind, format };
+            return Err(NotAskable::Refused(refused(&fault).at("/format", fault.to_string())));
+        }
         let scope = scope(kind, caller)?;
         let mut filters = kinds::filters(kind, filters)?;
         let mut required_permissions = match &scope {
@@ -94,7 +98,8 @@ impl Asked {
         if columns.len() > MAX_COLUMNS {
             return Err(NotAskable::Refused(Problem::invalid("/columns", "names too many columns")));
         }
-        let further = kinds::further_permissions(kind, &columns);
+        let mut further = kinds::further_permissions(kind, &columns);
+        further.extend(kinds::permissions_of_filters(kind, &filters));
         if let Some(missing) = further.iter().find(|name| !caller.holds(name)) {
             return Err(NotAskable::Refused(Problem::forbidden(missing)));
         }
@@ -134,6 +139,7 @@ impl Asked {
             collect: *collect,
             reason: self.reason.clone(),
             digest: HexDigest::parse("/digest", digest.as_str()).map_err(invalid)?,
+            schedule: None,
         };
         // What the gate refuses must not be recorded first: nobody would ever decide on it.
         desk.approvals.may_open(caller, self.gated(&requested)?, &opening).await?;
@@ -190,7 +196,7 @@ fn opening(export_id: &str, digest: &str, context: &CommandContext) -> Result<Co
 
 /// Why an export cannot be asked for.
 #[derive(Debug)]
-pub(super) enum NotAskable {
+pub(crate) enum NotAskable {
     /// By a name or a value of what it is narrowed to, or of a column.
     Query(InvalidQuery),
     /// Otherwise.
@@ -199,7 +205,7 @@ pub(super) enum NotAskable {
 
 impl NotAskable {
     /// As a problem; `filters` and `columns` say where they stood: with a `?` a query parameter each, else members.
-    pub(super) fn at(self, filters: &str, columns: &str) -> Problem {
+    pub(crate) fn at(self, filters: &str, columns: &str) -> Problem {
         match self {
             Self::Refused(problem) => problem,
             Self::Query(InvalidQuery { field, why }) => match field.strip_prefix("filters.") {
@@ -278,7 +284,11 @@ fn keep_to(
     desks.into_iter().map(needed).collect::<Result<_, Problem>>().map_err(NotAskable::Refused)
 }
 
-fn destinations(faults: &mut Faults, given: Vec<String>, known: &BTreeSet<DestinationName>) -> Vec<DestinationName> {
+pub(crate) fn destinations(
+    faults: &mut Faults,
+    given: Vec<String>,
+    known: &BTreeSet<DestinationName>,
+) -> Vec<DestinationName> {
     let mut destinations: Vec<DestinationName> = Vec::new();
     if given.len() > MAX_DESTINATIONS {
         faults.check::<()>(Err(InvalidField::new("/deliver_to", format!("names more than {MAX_DESTINATIONS}"))));

@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 #[schema(as = ExportRequestBody)]
 pub struct RequestBody {
-    /// `transactions`, `incidents`, `users`, `agent_actions`, `audit_trail` or `entries`.
+    /// `transactions`, `incidents`, `users`, `agent_actions`, `audit_trail`, `entries` or `evidence_pack`.
     #[schema(example = "transactions")]
     pub kind: String,
-    /// `csv`, `ndjson`, `json` or `parquet`; `csv` if it is absent.
+    /// `csv`, `ndjson`, `json` or `parquet`; `csv` if it is absent. An `evidence_pack` is a `zip`, and nothing else is.
     pub format: Option<String>,
     /// Only records with these values, by the name of the filter. Times are RFC 3339 or dates, of which `end` takes the
     /// whole day in.
@@ -61,7 +61,7 @@ pub(super) fn refuse_records(body: &Map<String, Value>) -> Result<(), Problem> {
 }
 
 /// The values of filters as texts.
-pub(super) fn filter_texts(filters: Map<String, Value>) -> Result<BTreeMap<String, String>, Problem> {
+pub(crate) fn filter_texts(filters: Map<String, Value>) -> Result<BTreeMap<String, String>, Problem> {
     let text = |(name, value): (String, Value)| {
         let text = match value {
             Value::String(text) => text,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
+use daybook_domain::InvalidField;
 use daybook_domain::export::{ExportFormat, ExportKind};
 use daybook_exports::kinds;
 use daybook_http_kit::openapi::CommandProblems;
@@ -116,7 +117,7 @@ pub struct TrailParameters {
 struct Call<'a> {
     kind: ExportKind,
     format: Option<&'a str>,
-    filters: [(&'static str, Option<&'a String>); 6],
+    filters: &'a [(&'static str, Option<&'a String>)],
 }
 
 impl Call<'_> {
@@ -127,7 +128,10 @@ impl Call<'_> {
         request: &CommandRequest,
     ) -> Result<HttpResponse, Problem> {
         let format = self.format.unwrap_or("csv");
-        let format = ExportFormat::parse("?format", format).map_err(|fault| {
+        let format = ExportFormat::parse("?format", format);
+        let is_table = |format: &ExportFormat| self.kind.comes_as(*format);
+        let none = InvalidField::new("?format", "must be csv, ndjson, json or parquet");
+        let format = format.and_then(|format| Some(format).filter(is_table).ok_or(none)).map_err(|fault| {
             Problem::bad_request("request.invalid_parameter", format!("query parameter format: {}", fault.detail))
                 .at("?format", fault.detail)
         })?;
@@ -178,10 +182,8 @@ pub async fn transactions(
         ("currency", query.currency.as_ref()),
         ("start", query.start.as_ref()),
         ("end", query.end.as_ref()),
-        ("", None),
-        ("", None),
     ];
-    Call { kind: ExportKind::Transactions, format: query.format.as_deref(), filters }
+    Call { kind: ExportKind::Transactions, format: query.format.as_deref(), filters: &filters }
         .answer(&desk, &caller, &request)
         .await
 }
@@ -210,9 +212,8 @@ pub async fn incidents(
         ("assigned_to", query.assigned_to.as_ref()),
         ("start", query.start.as_ref()),
         ("end", query.end.as_ref()),
-        ("", None),
     ];
-    Call { kind: ExportKind::Incidents, format: query.format.as_deref(), filters }
+    Call { kind: ExportKind::Incidents, format: query.format.as_deref(), filters: &filters }
         .answer(&desk, &caller, &request)
         .await
 }
@@ -240,10 +241,10 @@ pub async fn users(
         ("is_active", query.is_active.as_ref()),
         ("start", query.start.as_ref()),
         ("end", query.end.as_ref()),
-        ("", None),
-        ("", None),
     ];
-    Call { kind: ExportKind::Users, format: query.format.as_deref(), filters }.answer(&desk, &caller, &request).await
+    Call { kind: ExportKind::Users, format: query.format.as_deref(), filters: &filters }
+        .answer(&desk, &caller, &request)
+        .await
 }
 
 /// Export the actions of agents
@@ -272,7 +273,7 @@ pub async fn agent_actions(
         ("approved_by", query.approved_by.as_ref()),
         ("end", query.end.as_ref()),
     ];
-    Call { kind: ExportKind::AgentActions, format: query.format.as_deref(), filters }
+    Call { kind: ExportKind::AgentActions, format: query.format.as_deref(), filters: &filters }
         .answer(&desk, &caller, &request)
         .await
 }
@@ -301,9 +302,8 @@ pub async fn audit_trail(
         ("start", query.start.as_ref()),
         ("end", query.end.as_ref()),
         (kinds::LIMIT, query.limit.as_ref()),
-        ("", None),
     ];
-    Call { kind: ExportKind::AuditTrail, format: query.format.as_deref(), filters }
+    Call { kind: ExportKind::AuditTrail, format: query.format.as_deref(), filters: &filters }
         .answer(&desk, &caller, &request)
         .await
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use daybook_approvals::{Approvals, refused};
+use daybook_approvals::{Approvals, ExportRuns, refused};
 use daybook_domain::Timestamp;
 use daybook_domain::export::{Export, ExportCommand, ExportError};
 use daybook_domain::names::DestinationName;
@@ -33,6 +33,7 @@ pub struct ExportDesk {
     pub(crate) ledger: Ledger,
     pub(crate) exports: Commands<Export>,
     pub(crate) approvals: Approvals,
+    pub(crate) runs: ExportRuns,
     pub(crate) files: ExportFiles,
     pub(crate) destinations: Arc<BTreeSet<DestinationName>>,
     /// Held while an export that is taken by asking again is looked for and, where there is none, asked for.
@@ -58,6 +59,7 @@ impl ExportDesk {
         Self {
             ledger,
             exports,
+            runs: ExportRuns::new(approvals.clone()),
             approvals,
             files,
             destinations: Arc::default(),
@@ -74,6 +76,11 @@ impl ExportDesk {
     pub fn with_destinations(mut self, destinations: impl IntoIterator<Item = DestinationName>) -> Self {
         self.destinations = Arc::new(destinations.into_iter().collect());
         self
+    }
+
+    /// The schedules of its exports, and their runs.
+    pub fn runs(&self) -> &ExportRuns {
+        &self.runs
     }
 
     /// A turn to send files that are to be verified; `None` while all of them are taken.

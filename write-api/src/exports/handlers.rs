@@ -22,6 +22,7 @@ use super::COLLECTION;
 use super::asking::{Asked, Opened, REQUIRES_APPROVAL};
 use super::body::{CancelBody, RedeliverBody, RemoveBody, RequestBody, refuse_records};
 use super::desk::{ExportDesk, actor};
+use super::pack;
 use super::view::{ExportAnswer, ExportView, PendingAnswer};
 use crate::problems::invalid;
 
@@ -53,6 +54,7 @@ pub async fn request(
     request.refuse_if_match()?;
     refuse_records(&body.value)?;
     let asked = Asked::of_body(json::parse::<RequestBody>(&body.bytes)?, &caller, &desk)?;
+    pack::check(&asked, &desk).await?;
     let opened = asked.open(&desk, &caller, request.context(&caller, &body.bytes)).await?;
     if opened.is_approved() {
         return Ok(respond(&opened.export, COLLECTION, &ExportAnswer::of(&opened.export)));
@@ -150,7 +152,8 @@ async fn end_approval(
 /// Remove an export's file
 ///
 /// The file, its manifest and its signature are gone from here afterwards; what the ledger recorded of them stays, and so do
-/// copies that were delivered.
+/// copies that were delivered. Not while a legal hold covers the export, or somebody whom it tells of (409 `export.held`, with
+/// all of them), nor before the rule about exports lets go of it (409 `export.retained`).
 #[utoipa::path(
     post, path = "/v1/exports/{id}/remove", tag = "exports", operation_id = "remove_export",
     params(("id" = String, Path, description = "The export's id."), CommandHeaders), request_body = RemoveBody,
@@ -166,6 +169,12 @@ pub async fn remove(
 ) -> Result<HttpResponse, Problem> {
     let why = Reason::parse("/reason", body.value.reason).map_err(invalid)?;
     let command = ExportCommand::Remove(Removed { by: actor(&caller)?, why, at: desk.now()? });
+    // Until it is gone nobody places a hold on it.
+    let custody = desk.approvals.custody_of_export(&id).await?;
+    // What is gone already is not kept from going.
+    if desk.find(&id).await?.aggregate.has_file() {
+        custody.may_be_removed(desk.now()?.micros())?;
+    }
     // Recorded first: what is gone is known to be gone. Where the files stay behind, a repeat removes them.
     let outcome = desk.execute(&id, command, request.context(&caller, &body.bytes)).await?;
     if let Some(request) = outcome.aggregate.request() {

@@ -3,14 +3,15 @@
 
 pub mod asking;
 pub mod batch;
-mod body;
+pub(crate) mod body;
 pub mod collect;
 pub mod compatible;
-mod desk;
+pub(crate) mod desk;
 mod file;
 pub mod handlers;
 mod legacy;
 mod made;
+mod pack;
 pub mod refused;
 mod sent;
 pub mod uploaded;

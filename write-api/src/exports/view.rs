@@ -45,6 +45,10 @@ pub struct ExportView {
     pub deliver_to: Vec<String>,
     /// Whether whoever asked takes it by asking the same again.
     pub collect: bool,
+    /// The schedule that it is a run of; null where somebody asked for it.
+    pub schedule_id: Option<String>,
+    /// Which run of it, counted from 1.
+    pub schedule_run: Option<u64>,
     /// Why.
     pub reason: Option<String>,
     /// The digest of exactly what is approved, 64 hexadecimal digits.
@@ -112,6 +116,7 @@ impl ExportView {
     pub(crate) fn of(id: &str, export: &Export) -> Self {
         let request = export.request();
         let kind = request.map(|request| request.kind.as_str());
+        let schedule = request.and_then(|request| request.schedule.as_ref());
         let generated = export.generated();
         let texts = |texts: &[String]| texts.to_vec();
         Self {
@@ -130,6 +135,8 @@ impl ExportView {
             approved_by: export.approved().map(|approved| strings(&approved.approved_by)).unwrap_or_default(),
             deliver_to: request.map(|request| strings(&request.deliver_to)).unwrap_or_default(),
             collect: request.is_some_and(|request| request.collect),
+            schedule_id: schedule.map(|schedule| schedule.schedule_id.to_string()),
+            schedule_run: schedule.map(|schedule| schedule.run),
             reason: request.and_then(|request| request.reason.as_ref().map(ToString::to_string)),
             digest: request.map(|request| request.digest.to_string()),
             file: generated.map(|generated| generated.file.to_string()),

@@ -161,6 +161,9 @@ fn opens(path: &Path) -> bool {
 fn stored(folder: &Path) -> PathBuf {
     let path = folder.join("ledger.db");
     drop(SqliteStore::open(&path).unwrap());
+    // The store's own thread closes the file, and gives the lock back when it has: else a connection of its own would keep
+    // what follows in the log.
+    std::fs::File::open(path.with_extension("lock")).unwrap().lock().unwrap();
     let connection = Connection::open(&path).unwrap();
     let rows = "with recursive numbers (value) as (select 0 union all select value + 1 from numbers where value < 999) \
                 insert into ledger_entries select 'main', value, value, 't', value, 1, 'e', 1, 1, 'human', 'a', x'', x'', \

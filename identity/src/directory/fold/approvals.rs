@@ -1,14 +1,17 @@
-//! Events of approvals and their policies, of delegations, and of exports that wait to be collected.
+//! Events of approvals and their policies, of delegations, of exports that wait to be collected, and of schedules.
 
 use cqrs_es::Aggregate;
 use daybook_domain::approval::{Approval, ApprovalEvent};
 use daybook_domain::approval_policy::ApprovalPolicyEvent;
 use daybook_domain::delegation::DelegationEvent;
 use daybook_domain::export::ExportEvent;
+use daybook_domain::export_schedule::{ExportSchedule, ExportScheduleEvent};
 use daybook_ledger::Entry;
 
 use super::{change, create, remove};
-use crate::directory::approval_records::{ApprovalRecord, DelegationRecord, ExportToCollect, PolicyRecord};
+use crate::directory::approval_records::{
+    ApprovalRecord, DelegationRecord, ExportToCollect, PolicyRecord, ScheduleRecord,
+};
 use crate::directory::records::Place;
 use crate::directory::state::DirectoryState;
 
@@ -110,4 +113,16 @@ pub(super) fn export(state: &mut DirectoryState, entry: &Entry, event: ExportEve
         | ExportEvent::DeliveryAttempted(_)
         | ExportEvent::Verified(_) => false,
     }
+}
+
+pub(super) fn export_schedule(state: &mut DirectoryState, entry: &Entry, event: ExportScheduleEvent) -> bool {
+    let id = entry.stream.stream_id.as_str();
+    if matches!(event, ExportScheduleEvent::Created(_)) {
+        let record = ScheduleRecord { schedule: ExportSchedule::default(), place: Place::first(entry) };
+        create(&mut state.export_schedules, id, record);
+    }
+    change(&mut state.export_schedules, id, |record| {
+        record.place.move_to(entry);
+        record.schedule.apply(event);
+    })
 }

@@ -1,10 +1,12 @@
-//! Events of API keys, legal holds and erasures.
+//! Events of API keys, legal holds, erasures and retention rules.
 
 use std::collections::BTreeSet;
 
+use cqrs_es::Aggregate;
 use daybook_domain::api_key::{ApiKeyChange, ApiKeyEvent, Created};
 use daybook_domain::erasure::ErasureEvent;
 use daybook_domain::legal_hold::{Covered, LegalHoldEvent};
+use daybook_domain::retention_rule::{RetentionRule, RetentionRuleEvent};
 use daybook_http_kit::PermissionSet;
 use daybook_http_kit::role::Role;
 use daybook_ledger::entry::ActorKind;
@@ -14,7 +16,7 @@ use super::{change, create};
 use crate::directory::access::KeyStatus;
 use crate::directory::persons::OPERATOR;
 use crate::directory::records::{
-    ApiKeyRecord, ErasureRecord, ErasureStatus, HoldCover, HoldRecord, Place, Rotation, UserStatus,
+    ApiKeyRecord, ErasureRecord, ErasureStatus, HoldCover, HoldRecord, Place, RetentionRuleRecord, Rotation, UserStatus,
 };
 use crate::directory::state::DirectoryState;
 
@@ -145,6 +147,7 @@ pub(super) fn erasure(state: &mut DirectoryState, entry: &Entry, event: ErasureE
                 status: ErasureStatus::Requested,
                 decided_by: None,
                 holds: Vec::new(),
+                retained: Vec::new(),
                 performed_at: None,
                 place: Place::first(entry),
             };
@@ -168,12 +171,40 @@ pub(super) fn erasure(state: &mut DirectoryState, entry: &Entry, event: ErasureE
             ErasureEvent::Refused(event) => {
                 erasure.status = ErasureStatus::Refused;
                 erasure.holds = event.holds.into_iter().map(String::from).collect();
+                erasure.retained = event.retained;
             }
             ErasureEvent::Performed(event) => {
                 erasure.status = ErasureStatus::Performed;
                 erasure.holds.clear();
+                erasure.retained.clear();
                 erasure.performed_at = Some(event.key_destroyed_at.micros());
             }
         }
+    })
+}
+
+/// A rule that would promise less than was promised changes nothing, whoever wrote it.
+pub(super) fn retention_rule(state: &mut DirectoryState, entry: &Entry, event: RetentionRuleEvent) -> bool {
+    let id = entry.stream.stream_id.as_str();
+    let RetentionRuleEvent::Set(set) = &event;
+    // What stands in another type's stream is about nothing.
+    if set.record_type.as_str() != id {
+        return false;
+    }
+    let mut rule = state.retention_rules.get(id).map_or_else(RetentionRule::default, |record| record.rule.clone());
+    let wanted = set.retention();
+    let (set_by, reason, approval_id) = (set.by.to_string(), set.reason.to_string(), set.approval_id.to_string());
+    rule.apply(event);
+    if rule.retention() != Some(wanted) {
+        return false;
+    }
+    let first = RetentionRuleRecord { rule, set_by, reason, approval_id, place: Place::first(entry) };
+    if create(&mut state.retention_rules, id, first.clone()) {
+        return true;
+    }
+    change(&mut state.retention_rules, id, |record| {
+        let mut place = record.place;
+        place.move_to(entry);
+        *record = RetentionRuleRecord { place, ..first };
     })
 }

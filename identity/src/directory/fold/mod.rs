@@ -18,7 +18,7 @@ use super::records::Records;
 use super::state::{DirectoryState, NotUnderstood};
 
 /// The streams that the directory is a fold of. `access` streams are about the same things and change nothing.
-const IDENTITY_STREAMS: [&str; 13] = [
+const IDENTITY_STREAMS: [&str; 15] = [
     "organization",
     "department",
     "role",
@@ -32,10 +32,13 @@ const IDENTITY_STREAMS: [&str; 13] = [
     "delegation",
     "approval",
     "export",
+    "export_schedule",
+    "retention_rule",
 ];
 
-/// Those of them that say what is approved, and nothing about who may come in.
-const APPROVAL_STREAMS: [&str; 4] = ["approval_policy", "delegation", "approval", "export"];
+/// Those of them that say what is approved and what is kept, and nothing about who may come in.
+const APPROVAL_STREAMS: [&str; 6] =
+    ["approval_policy", "delegation", "approval", "export", "export_schedule", "retention_rule"];
 
 /// Folds one entry in; says whether that changed anything.
 pub(super) fn fold(state: &mut DirectoryState, entry: &Entry) -> bool {
@@ -59,6 +62,8 @@ pub(super) fn fold(state: &mut DirectoryState, entry: &Entry) -> bool {
         Ok(AnyEvent::Delegation(event)) => approvals::delegation(state, entry, event),
         Ok(AnyEvent::Approval(event)) => approvals::approval(state, entry, event),
         Ok(AnyEvent::Export(event)) => approvals::export(state, entry, event),
+        Ok(AnyEvent::ExportSchedule(event)) => approvals::export_schedule(state, entry, event),
+        Ok(AnyEvent::RetentionRule(event)) => custody::retention_rule(state, entry, event),
         Ok(_) => not_understood(state, entry, "an event of another kind of stream"),
         // What exactly is malformed may quote the payload.
         Err(DecodeError::Malformed { .. }) => not_understood(state, entry, "the payload is malformed"),

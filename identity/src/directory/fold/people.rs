@@ -9,7 +9,9 @@ use daybook_domain::user::{Invited, ProfileChanged, Registered, RoleGranted, Use
 use daybook_ledger::Entry;
 
 use super::{change, create};
-use crate::directory::records::{Grant, Invitation, InvitedBy, Place, SecondFactorRecord, UserRecord};
+use crate::directory::access::current;
+use crate::directory::gifts::Given;
+use crate::directory::records::{Grant, Invitation, Place, SecondFactorRecord, UserRecord};
 use crate::directory::state::DirectoryState;
 
 pub(super) fn user(state: &mut DirectoryState, entry: &Entry, event: UserEvent) -> bool {
@@ -20,6 +22,9 @@ pub(super) fn user(state: &mut DirectoryState, entry: &Entry, event: UserEvent) 
     }
     if state.users.get(id).is_none_or(|user| user.status == UserStatus::Erased) {
         return false;
+    }
+    if let Some(given) = given(state, entry, &event) {
+        state.give(entry, given);
     }
     if let UserEvent::SamePersonDeclared(event) = &event {
         state.declare_same_person(id, event.person.as_str());
@@ -57,7 +62,6 @@ fn blank(entry: &Entry) -> UserRecord {
         picture_url: None,
         origin: None,
         invitation: None,
-        invited: None,
         grants: Vec::new(),
         second_factors: Vec::new(),
         identities: Default::default(),
@@ -65,6 +69,45 @@ fn blank(entry: &Entry) -> UserRecord {
         password_changed_at: None,
         access_position: entry.position,
         place: Place::first(entry),
+    }
+}
+
+/// What somebody else's doing gives the person, if anything.
+fn given(state: &DirectoryState, entry: &Entry, event: &UserEvent) -> Option<Given> {
+    let id = entry.stream.stream_id.as_str();
+    let user = state.users.get(id)?;
+    match event {
+        UserEvent::RoleGranted(event) => {
+            let (role, department_id) = (event.role.as_str(), event.department_id.as_ref().map(|id| id.as_str()));
+            let is_it = |grant: &&Grant| grant.role == role && grant.department_id.as_deref() == department_id;
+            let from = match current(user, entry.recorded_at).find(is_it).map(|held| held.expires_at) {
+                None => entry.recorded_at,
+                // For ever before: nothing is added.
+                Some(None) => return None,
+                // Else it makes a difference once it would have been over.
+                Some(Some(until)) if event.expires_at.is_none_or(|at| at.micros() > until) => until,
+                Some(Some(_)) => return None,
+            };
+            let department_id = department_id.map(str::to_owned);
+            Some(Given::Role { user_id: id.to_owned(), role: role.to_owned(), department_id, from })
+        }
+        UserEvent::ProfileChanged(event) if event.email.is_none() => None,
+        UserEvent::Invited(_)
+        | UserEvent::Reactivated(_)
+        | UserEvent::ProfileChanged(_)
+        | UserEvent::PasswordChanged(_)
+        | UserEvent::SecondFactorEnabled(_)
+        | UserEvent::SecondFactorRemoved(_)
+        | UserEvent::IdentityLinked(_) => {
+            // What people do to their own account is not given to them.
+            (entry.actor.id != id).then(|| Given::Account { user_id: id.to_owned() })
+        }
+        UserEvent::Registered(_)
+        | UserEvent::PasswordResetRequested(_)
+        | UserEvent::RoleRevoked(_)
+        | UserEvent::Deactivated(_)
+        | UserEvent::SamePersonDeclared(_)
+        | UserEvent::Erased(_) => None,
     }
 }
 
@@ -131,7 +174,6 @@ fn invited(user: &mut UserRecord, entry: &Entry, event: Invited) {
         return;
     }
     user.email = Some(event.email);
-    user.invited = Some(InvitedBy { by: entry.actor.id.clone(), at: entry.recorded_at });
     user.invitation = Some(Invitation {
         role: event.role.into(),
         department_id: event.department_id.map(String::from),

@@ -9,6 +9,7 @@ use daybook_domain::role::{RoleChange, RoleEvent};
 use daybook_ledger::Entry;
 
 use super::{change, create};
+use crate::directory::gifts::Given;
 use crate::directory::records::{DepartmentRecord, PermissionRecord, Place, RoleRecord};
 use crate::directory::state::DirectoryState;
 
@@ -41,6 +42,8 @@ pub(super) fn organization(state: &mut DirectoryState, entry: &Entry, event: Org
 
 pub(super) fn department(state: &mut DirectoryState, entry: &Entry, event: DepartmentEvent) -> bool {
     let id = entry.stream.stream_id.as_str();
+    let above = |state: &DirectoryState| state.departments.get(id).and_then(|known| known.parent_department_id.clone());
+    let before = above(state);
     let changed = match event {
         DepartmentEvent::Created(event) => create(
             &mut state.departments,
@@ -71,11 +74,16 @@ pub(super) fn department(state: &mut DirectoryState, entry: &Entry, event: Depar
             department.closed = true;
         }),
     };
+    let now = above(state);
+    if now.is_some() && now != before {
+        state.give(entry, Given::DepartmentPlaced { department_id: id.to_owned() });
+    }
     structure_changed(state, entry, changed)
 }
 
 pub(super) fn role(state: &mut DirectoryState, entry: &Entry, event: RoleEvent) -> bool {
     let id = entry.stream.stream_id.as_str();
+    let allowed_nothing = state.permissions_of_role(id).is_empty();
     let changed = match event {
         RoleEvent::Created(event) => create(
             &mut state.roles,
@@ -95,6 +103,9 @@ pub(super) fn role(state: &mut DirectoryState, entry: &Entry, event: RoleEvent) 
             change_role(role, other);
         }),
     };
+    if allowed_nothing && !state.permissions_of_role(id).is_empty() {
+        state.give(entry, Given::RoleFilled { role: id.to_owned() });
+    }
     structure_changed(state, entry, changed)
 }
 

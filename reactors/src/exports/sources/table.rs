@@ -36,7 +36,7 @@ fn table_of(kind: ExportKind) -> Table {
         ExportKind::Incidents => ("incidents", incidents::PROJECTOR, "first_position", None),
         ExportKind::AgentActions => ("approvals", "approvals", "first_position", Some("action like 'agent.%'")),
         // The others are in no table; the audit trail has the ledger's own key.
-        ExportKind::AuditTrail | ExportKind::Entries | ExportKind::Users => {
+        ExportKind::AuditTrail | ExportKind::Entries | ExportKind::Users | ExportKind::EvidencePack => {
             ("audit_trail", audit_trail::PROJECTOR, "position", None)
         }
     };

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{policy, terms};
 
 /// What a gated action leaves in the ledger, by the type of its entry. None of these may be there without a grant.
-const EFFECTS: [&str; 7] = [
+const EFFECTS: [&str; 8] = [
     "approval.consumed",
     "approval_policy.defined",
     "approval_policy.retired",
@@ -22,6 +22,7 @@ const EFFECTS: [&str; 7] = [
     "erasure.performed",
     "export.approved",
     "export.generated",
+    "retention_rule.set",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -48,6 +49,7 @@ async fn every_way_to_a_gated_action_is_listed_and_none_leads_there_unapproved()
             json!({"rules": [{"terms": terms(&[])}], "reason": "no more approvals"}),
         ),
         ("DELETE /v1/approval-policies/{action}", json!({"reason": "no more approvals"})),
+        ("PUT /v1/retention/{record_type}", json!({"class": "six_years", "reason": "17a-4"})),
     ]);
     let document = server.stranger().get("/openapi.json").await.expect(200).json();
     let mut ways: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -57,6 +59,7 @@ async fn every_way_to_a_gated_action_is_listed_and_none_leads_there_unapproved()
             ("ledger_id", _) => MAIN.to_owned(),
             ("incident_id", _) => incident.clone(),
             ("action", _) => "export.transactions".to_owned(),
+            ("record_type", _) => "transaction".to_owned(),
             ("id", path) if path.contains("/erasures/") => erasure.clone(),
             _ => "nothing-of-this-name".to_owned(),
         });

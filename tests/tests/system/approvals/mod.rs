@@ -4,6 +4,7 @@ mod flow;
 mod gated_routes;
 mod never;
 mod once;
+mod signed;
 mod timing;
 
 use daybook_tests::{Answer, Person};

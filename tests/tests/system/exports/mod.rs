@@ -2,7 +2,9 @@
 
 mod crash;
 mod delivery;
+mod evidence;
 mod life;
+mod schedules;
 mod tampering;
 
 use daybook_tests::people::MAIN;

@@ -16,8 +16,10 @@ mod cluster;
 mod commit_cut;
 mod damage;
 mod disk;
-mod inject;
+pub(crate) mod inject;
 mod load;
 mod power_loss;
 mod proxy;
 mod server_lost;
+
+pub(crate) use inject::Injector;

@@ -4,6 +4,7 @@ mod attacks;
 mod erasure;
 mod isolation;
 mod predecessors;
+mod retention;
 mod revocation;
 mod secrets;
 mod traces;

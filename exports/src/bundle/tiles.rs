@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use daybook_ledger::tiles::{MAX_LEVEL, TILE_WIDTH};
 
-use crate::tiles::TilePath;
+use super::tile_path::TilePath;
 
 const WIDTH: u64 = TILE_WIDTH as u64;
 
 /// A tile by the path it is served at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TileName {
+pub struct TileName {
+    /// 0 for leaf hashes.
     pub level: u8,
+    /// Which of the level, and how wide.
     pub path: TilePath,
 }
 
@@ -22,7 +24,7 @@ impl std::fmt::Display for TileName {
 }
 
 /// The tiles of a tree of one size that entries need.
-pub(super) struct NeededTiles {
+pub struct NeededTiles {
     size: u64,
     found: BTreeSet<(u8, u64)>,
     last: Option<u64>,
@@ -30,7 +32,7 @@ pub(super) struct NeededTiles {
 
 impl NeededTiles {
     /// Those that give the root: every level's incomplete tile.
-    pub(super) fn new(size: u64) -> Self {
+    pub fn new(size: u64) -> Self {
         let mut needed = Self { size, found: BTreeSet::new(), last: None };
         for level in 0..=MAX_LEVEL {
             let hashes = needed.hashes(level);
@@ -42,7 +44,7 @@ impl NeededTiles {
     }
 
     /// Adds those on the path of the entry at `position`.
-    pub(super) fn entry(&mut self, position: u64) {
+    pub fn entry(&mut self, position: u64) {
         let mut index = position / WIDTH;
         // Neighbours share their tiles.
         if self.last.replace(index) == Some(index) {
@@ -56,8 +58,14 @@ impl NeededTiles {
         }
     }
 
+    /// How many there are.
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
     /// All of them, by level and index.
-    pub(super) fn names(&self) -> impl Iterator<Item = TileName> + Send + use<'_> {
+    pub fn names(&self) -> impl Iterator<Item = TileName> + Send + use<'_> {
         self.found.iter().map(|(level, index)| {
             let left = self.hashes(*level) - index * WIDTH;
             let width = usize::try_from(left).map_or(TILE_WIDTH, |left| left.min(TILE_WIDTH));

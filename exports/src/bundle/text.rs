@@ -1,7 +1,7 @@
 //! What a bundle says of itself to whoever opens it first.
 
 /// `README.txt`.
-pub(super) const README: &str = r#"This is a part of a Daybook ledger with what is needed to verify it without the server it came from.
+pub(crate) const README: &str = r#"This is a part of a Daybook ledger with what is needed to verify it without the server it came from.
 
   manifest.json     what is in here, with the size and the digests of every file
   entries.ndjson    the entries, one JSON object a line; payload and metadata are the stored bytes

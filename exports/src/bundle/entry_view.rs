@@ -1,11 +1,10 @@
 //! An entry of the ledger as JSON: every column, and the payload and metadata as the very bytes that were hashed.
 
 use daybook_ledger::Entry;
+use daybook_ledger::keys::time::rfc3339;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
-
-use crate::time::rfc3339;
 
 /// One entry. `payload` and `metadata` are the stored JSON, byte for byte: their BLAKE3 is what the entry's hash covers.
 #[derive(Debug, Serialize, ToSchema)]

@@ -16,7 +16,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// What a file holds, which decides how it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Text: deflated.
     Text,
     /// Text that may have more than 4 GiB: deflated, with the wider sizes that this needs.
@@ -38,10 +38,14 @@ impl Kind {
 
 /// A file as the manifest lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct FileLine {
+pub struct FileLine {
+    /// Its name in the zip file.
     pub path: String,
+    /// Its length.
     pub bytes: u64,
+    /// SHA-256 of it, hexadecimal.
     pub sha256: String,
+    /// BLAKE3 of it, hexadecimal.
     pub blake3: String,
 }
 
@@ -76,7 +80,7 @@ struct Open {
 }
 
 /// The zip file.
-pub(super) struct Archive {
+pub struct Archive {
     zip: ZipWriter<StreamWriter<Written>>,
     written: Written,
     open: Option<Open>,
@@ -84,15 +88,17 @@ pub(super) struct Archive {
     line: Vec<u8>,
 }
 
-impl Archive {
-    pub(super) fn new() -> Self {
+impl Default for Archive {
+    fn default() -> Self {
         let written = Written::default();
         let zip = ZipWriter::new_stream(written.clone());
         Self { zip, written, open: None, files: Vec::new(), line: Vec::new() }
     }
+}
 
+impl Archive {
     /// Begins a file; ends the one before.
-    pub(super) fn begin(&mut self, path: &str, kind: Kind) -> Result<(), BundleError> {
+    pub fn begin(&mut self, path: &str, kind: Kind) -> Result<(), BundleError> {
         self.end();
         self.zip.start_file(path, kind.options()).map_err(failed)?;
         let (sha256, blake3) = (Sha256::new(), blake3::Hasher::new());
@@ -101,7 +107,7 @@ impl Archive {
     }
 
     /// Writes into the file that was begun.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
         self.zip.write_all(bytes).map_err(failed)?;
         if let Some(open) = &mut self.open {
             open.bytes += bytes.len() as u64;
@@ -112,7 +118,7 @@ impl Archive {
     }
 
     /// Writes a value as one line of JSON.
-    pub(super) fn write_line(&mut self, value: &impl Serialize) -> Result<(), BundleError> {
+    pub fn write_line(&mut self, value: &impl Serialize) -> Result<(), BundleError> {
         let mut line = std::mem::take(&mut self.line);
         line.clear();
         serde_json::to_writer(&mut line, value).map_err(failed)?;
@@ -123,7 +129,7 @@ impl Archive {
     }
 
     /// Ends the file that was begun.
-    pub(super) fn end(&mut self) {
+    pub fn end(&mut self) {
         let Some(open) = self.open.take() else { return };
         self.files.push(FileLine {
             path: open.path,
@@ -134,7 +140,7 @@ impl Archive {
     }
 
     /// Adds a whole file.
-    pub(super) fn add(&mut self, path: &str, kind: Kind, bytes: &[u8]) -> Result<(), BundleError> {
+    pub fn add(&mut self, path: &str, kind: Kind, bytes: &[u8]) -> Result<(), BundleError> {
         self.begin(path, kind)?;
         self.write(bytes)?;
         self.end();
@@ -142,17 +148,17 @@ impl Archive {
     }
 
     /// The files so far.
-    pub(super) fn files(&self) -> &[FileLine] {
+    pub fn files(&self) -> &[FileLine] {
         &self.files
     }
 
     /// What is ready to be sent on, where that is enough.
-    pub(super) fn take_chunk(&mut self) -> Option<Bytes> {
+    pub fn take_chunk(&mut self) -> Option<Bytes> {
         self.written.with(|buffer| (buffer.len() >= CHUNK_BYTES).then(|| Bytes::from(std::mem::take(buffer))))
     }
 
     /// Ends the zip file; the last piece of it.
-    pub(super) fn finish(mut self) -> Result<Bytes, BundleError> {
+    pub fn finish(mut self) -> Result<Bytes, BundleError> {
         self.end();
         self.zip.finish().map_err(failed)?;
         Ok(self.written.with(|buffer| Bytes::from(std::mem::take(buffer))))

@@ -1,0 +1,247 @@
+//! Somebody who may want to vote: what the directory says of them, asked once, and how it counts on one request or another.
+//!
+//! Nobody makes the voters for a request of his own. What the requester did shortly before it, or at any time after it, by
+//! which somebody has a seat, gives none: a role, or more time for it, an invitation, an account reactivated or made
+//! accessible, a role that allowed nothing filled, a department put below another. Neither does what is done by those whom
+//! the requester let in or gave a role in that time, nor what somebody so gives himself. Whose doing else it is goes into
+//! the vote: it may turn out to have been the requester's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use daybook_domain::approval::{Approval, Delegator, Owed, Voter};
+use daybook_domain::approval_policy::Electorate;
+use daybook_domain::names::{DelegationId, DepartmentId, RoleName};
+use daybook_domain::text::ActorId;
+use daybook_http_kit::{Principal, Problem, Via};
+use daybook_identity::directory::{DelegationRecord, DirectoryState, Gift, SETTLED_MICROS, Seat, SeatOf, Seats};
+
+use crate::facts::{Facts, actor_id};
+use crate::problems::invalid;
+
+/// To how many accounts a seat may be owed: where it is more, it does not count.
+const MAX_OWED: usize = 100;
+
+/// Somebody who may want to vote, as the directory has them at a moment.
+pub(crate) struct Candidate<'a> {
+    facts: Facts<'a>,
+    account: Account,
+    person: Person,
+    /// For whom the account stands in now.
+    absent: Vec<Absent>,
+}
+
+/// An account, whoever it belongs to.
+struct Account {
+    actor: ActorId,
+    is_person: bool,
+    /// What it brings; `None` where it may not act.
+    seats: Option<Seats>,
+}
+
+/// A person.
+struct Person {
+    id: ActorId,
+    /// Every id that they have or had.
+    ids: Vec<ActorId>,
+    /// The delegations by which they stand in for others or ever did, each with every id of whoever gave it.
+    stands_in: Vec<(Arc<DelegationRecord>, Vec<ActorId>)>,
+}
+
+/// Somebody who is away.
+struct Absent {
+    delegation: Arc<DelegationRecord>,
+    delegation_id: DelegationId,
+    account: Account,
+    person: Person,
+}
+
+/// What of an account counts on one request.
+#[derive(Default)]
+struct Counted {
+    roles: Vec<RoleName>,
+    departments: Vec<DepartmentId>,
+    owed: Owed,
+}
+
+impl<'a> Candidate<'a> {
+    /// The caller. Whoever comes with development headers has the role that they claim and no other.
+    pub fn caller(facts: Facts<'a>, principal: &Principal) -> Result<Self, Problem> {
+        let id = principal.actor.id.as_str();
+        let mut account = Account::known(&facts, id)?;
+        match principal.via {
+            Via::Session => {}
+            Via::DevHeaders => {
+                if !facts.state.users.contains_key(id) {
+                    account.seats.get_or_insert_default();
+                }
+                if let Some(Seats { seats, .. }) = &mut account.seats {
+                    seats.retain(|seat| matches!(seat.of, SeatOf::Department(_)));
+                    let claimed = principal.roles.iter().cloned().map(SeatOf::Role);
+                    seats.extend(claimed.map(|of| Seat { of, gifts: Vec::new() }));
+                }
+            }
+            Via::OperatorToken | Via::ApiKey => account.seats = Some(Seats::default()),
+        }
+        account.is_person = principal.is_person() && matches!(principal.via, Via::Session | Via::DevHeaders);
+        Self::of(facts, account)
+    }
+
+    /// One of the organisation's people.
+    pub fn known(facts: Facts<'a>, user_id: &str) -> Result<Self, Problem> {
+        let account = Account::known(&facts, user_id)?;
+        Self::of(facts, account)
+    }
+
+    fn of(facts: Facts<'a>, account: Account) -> Result<Self, Problem> {
+        let mut absent = Vec::new();
+        for delegation in facts.state.delegations_to(account.actor.as_str(), facts.now) {
+            absent.push(Absent {
+                delegation_id: DelegationId::parse("", delegation.delegation_id.as_str()).map_err(invalid)?,
+                // What the account has that gave it: another one that was declared the same person's adds nothing.
+                account: Account::known(&facts, &delegation.from)?,
+                person: Person::of(facts.state, &delegation.from)?,
+                delegation,
+            });
+        }
+        Ok(Self { person: Person::of(facts.state, account.actor.as_str())?, facts, account, absent })
+    }
+
+    /// As somebody who votes on `approval`.
+    pub fn on(&self, approval: &Approval) -> Voter {
+        let counted = self.account.on(&self.facts, approval);
+        let is_active = counted.is_some();
+        let Counted { roles, departments, owed } = counted.unwrap_or_default();
+        Voter {
+            actor: self.account.actor.clone(),
+            person: self.person.id.clone(),
+            accounts: self.person.ids.clone(),
+            is_person: self.account.is_person,
+            is_active,
+            roles,
+            departments,
+            stands_for: self.absent.iter().filter_map(|absent| absent.on(&self.facts, approval)).collect(),
+            is_delegate_of: self.person.stood_in_for(&self.facts, approval).cloned().collect(),
+            owed,
+        }
+    }
+}
+
+impl Account {
+    fn known(facts: &Facts<'_>, user_id: &str) -> Result<Self, Problem> {
+        let seats = facts.state.seats_of(user_id, facts.now);
+        Ok(Self { actor: actor_id(user_id)?, is_person: true, seats })
+    }
+
+    /// What of it counts on `approval`; nothing where the account does not.
+    fn on(&self, facts: &Facts<'_>, approval: &Approval) -> Option<Counted> {
+        let Seats { gifts, seats } = self.seats.as_ref()?;
+        let mut counted = Counted::default();
+        counted.owed.account = self.owed(facts, approval, gifts)?;
+        // Of several ways to a seat, the one that is owed to the fewest.
+        let mut best: BTreeMap<&SeatOf, Vec<ActorId>> = BTreeMap::new();
+        for Seat { of, gifts } in seats {
+            let Some(by) = self.owed(facts, approval, gifts) else { continue };
+            match best.get_mut(of) {
+                Some(known) if known.len() <= by.len() => {}
+                Some(known) => *known = by,
+                None => drop(best.insert(of, by)),
+            }
+        }
+        for (of, by) in best {
+            let Some(electorate) = counted.take(of) else { continue };
+            if !by.is_empty() {
+                counted.owed.seats.push((electorate, by));
+            }
+        }
+        Some(counted)
+    }
+
+    /// Whose doing these are, as far as `approval` looks back; `None` where that is the doing of whoever asks, of whoever broke
+    /// the glass where that is reviewed, or of the very account.
+    fn owed(&self, facts: &Facts<'_>, approval: &Approval, gifts: &[Arc<Gift>]) -> Option<Vec<ActorId>> {
+        let (Some(requester), Some(at)) = (approval.requester(), approval.requested_at()) else {
+            return Some(Vec::new());
+        };
+        let givers = facts.state.givers(gifts, at.micros().saturating_sub(SETTLED_MICROS));
+        let reviewed = approval.review().filter(|review| review.is_open()).map(|review| &review.person);
+        let own: Vec<&ActorId> =
+            [&requester.actor, &requester.person, &self.actor].into_iter().chain(reviewed).collect();
+        let is_own = |giver: &str| own.iter().any(|id| facts.state.is_same_person(giver, id.as_str()));
+        if givers.len() > MAX_OWED || givers.iter().any(|giver| is_own(giver)) {
+            return None;
+        }
+        givers.into_iter().map(|giver| actor_id(giver).ok()).collect()
+    }
+}
+
+impl Counted {
+    /// Takes a seat in, and answers with it as policies name it. What no policy can name is none.
+    fn take(&mut self, of: &SeatOf) -> Option<Electorate> {
+        match of {
+            SeatOf::Role(name) => {
+                let role = RoleName::parse("", name.as_str()).ok()?;
+                self.roles.push(role.clone());
+                Some(Electorate::Role(role))
+            }
+            SeatOf::Department(id) => {
+                let department = DepartmentId::parse("", id.as_str()).ok()?;
+                self.departments.push(department.clone());
+                Some(Electorate::Department(department))
+            }
+        }
+    }
+}
+
+impl Person {
+    fn of(state: &DirectoryState, account: &str) -> Result<Self, Problem> {
+        let id = state.person_of(account);
+        let mut stands_in = Vec::new();
+        for delegation in state.delegations_ever_to(id) {
+            let ids = ids(state, state.person_of(&delegation.from))?;
+            stands_in.push((delegation, ids));
+        }
+        Ok(Self { id: actor_id(id)?, ids: ids(state, id)?, stands_in })
+    }
+
+    /// Every id of everybody whom they stand in for or did at any time since the request was made.
+    fn stood_in_for<'a>(&'a self, facts: &Facts<'_>, approval: &Approval) -> impl Iterator<Item = &'a ActorId> {
+        let now = facts.now;
+        let since = approval.requested_at().map_or(now, |at| at.micros());
+        let held = self.stands_in.iter().filter(move |(delegation, _)| delegation.held_since(since, now));
+        held.flat_map(|(_, ids)| ids)
+    }
+}
+
+impl Absent {
+    /// As somebody for whom one votes on `approval`. Whoever is not active has nothing to hand on.
+    fn on(&self, facts: &Facts<'_>, approval: &Approval) -> Option<Delegator> {
+        let action = approval.action()?;
+        let Counted { roles, departments, owed } = self.account.on(facts, approval)?;
+        self.delegation.covers(&action.action).then(|| Delegator {
+            delegation_id: self.delegation_id.clone(),
+            account: self.account.actor.clone(),
+            is_barred: self.is_barred(facts, approval),
+            person: self.person.id.clone(),
+            accounts: self.person.ids.clone(),
+            roles,
+            departments,
+            owed,
+        })
+    }
+
+    /// Whether the person could not vote on `approval` either, and so has no vote to hand on: that is whoever asks or broke the
+    /// glass, or stands in for one of them, or did since.
+    fn is_barred(&self, facts: &Facts<'_>, approval: &Approval) -> bool {
+        let requester = approval.requester().map(|requester| &requester.person);
+        let breaker = approval.review().filter(|review| review.is_open()).map(|review| &review.person);
+        let kept_out: Vec<&ActorId> = requester.into_iter().chain(breaker).collect();
+        let mut ids = self.person.stood_in_for(facts, approval).chain([&self.person.id]);
+        ids.any(|id| kept_out.iter().any(|other| facts.state.is_same_person(id.as_str(), other.as_str())))
+    }
+}
+
+/// Every id of a person.
+fn ids(state: &DirectoryState, person: &str) -> Result<Vec<ActorId>, Problem> {
+    state.ids_of(person).into_iter().map(actor_id).collect()
+}

@@ -1,0 +1,165 @@
+//! Bundles of chosen entries, as evidence packs are: entries that do not follow each other are proved each by itself, and what
+//! people read must be of the very entries beside it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use std::path::Path;
+
+use common::lines::{Files, bundle, relist, write_zip};
+use common::{START, append};
+use daybook_auditor::{FindingKind, Report, Source, SourceError, VerifyOptions, verify};
+use daybook_ledger::keys::time::rfc3339;
+use daybook_ledger::store::sqlite::SqliteStore;
+use daybook_ledger::{Entry, Store as _};
+
+/// Entries that lie in three tiles, with gaps and without.
+const CHOSEN: [usize; 9] = [3, 4, 5, 100, 255, 256, 300, 511, 699];
+
+/// A ledger of 700 entries in 50 streams.
+async fn ledger(folder: &Path) -> Vec<Entry> {
+    let store = SqliteStore::open(folder.join("ledger.db")).unwrap();
+    let main = "main".parse().unwrap();
+    for number in 0..700_usize {
+        let one = append(number, "transaction", &format!("TX-{}", number % 50), (number / 50) as u64, 1);
+        let one = daybook_ledger::Append { command: None, ..one };
+        store.append(&main, &[one], START + number as i64).await.unwrap().remove(0).unwrap();
+    }
+    store.entries(&main, 0, 1_000).await.unwrap()
+}
+
+async fn verified(folder: &Path, files: &Files) -> Result<Report, SourceError> {
+    let path = folder.join("pack.zip");
+    write_zip(&path, files);
+    verify(Source::Bundle(path), VerifyOptions::default(), |_| {}).await
+}
+
+fn trail_line(entry: &Entry) -> String {
+    format!(
+        "{},{},{},{},{},{},\"in words, \"\"quoted\"\"\r\nand more\",{},{}\r\n",
+        entry.position,
+        rfc3339(entry.recorded_at),
+        entry.stream.stream_type,
+        entry.stream.stream_id,
+        entry.version,
+        entry.event_type,
+        entry.actor.id,
+        entry.hash
+    )
+}
+
+/// A selection, right in everything but for its signature, which is for whoever holds keys to judge.
+fn selection(entries: &[Entry], chosen: &[usize]) -> Files {
+    let mut files = bundle(entries, chosen[0], chosen[chosen.len() - 1] + 1, None);
+    let (mut lines, mut trail) = (
+        String::new(),
+        "position,recorded_at,stream_type,stream_id,version,event_type,what,actor_id,hash\r\n".to_owned(),
+    );
+    for place in chosen {
+        lines.push_str(&format!("{}\n", common::lines::line(&entries[*place])));
+        trail.push_str(&trail_line(&entries[*place]));
+    }
+    files.insert("entries.ndjson".to_owned(), lines.into_bytes());
+    files.insert("trail.csv".to_owned(), trail.into_bytes());
+    let mut manifest: serde_json::Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    manifest["selection"] = serde_json::json!({"kind": "evidence_pack", "export_id": "exp_1", "records": 3});
+    manifest["entries"] = chosen.len().into();
+    files.insert("manifest.json".to_owned(), manifest.to_string().into_bytes());
+    relist(&mut files);
+    files.insert("manifest.sig".to_owned(), b"a signature".to_vec());
+    files
+}
+
+/// As whoever tampers would: the list of files is made to fit.
+fn relisted(mut files: Files) -> Files {
+    let signature = files.remove("manifest.sig");
+    relist(&mut files);
+    files.extend(signature.map(|signature| ("manifest.sig".to_owned(), signature)));
+    files
+}
+
+fn found(report: &Report) -> Vec<(Option<i64>, FindingKind, String)> {
+    let inside = report.ledgers.iter().flat_map(|ledger| &ledger.integrity.findings);
+    report.findings.iter().chain(inside).map(|one| (one.position, one.kind, one.detail.clone())).collect()
+}
+
+#[tokio::test]
+async fn chosen_entries_are_proved_each_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries = ledger(folder.path()).await;
+    for chosen in [&CHOSEN[..], &CHOSEN[..1], &[0, 699], &[699]] {
+        let report = verified(folder.path(), &selection(&entries, chosen)).await.unwrap();
+        assert_eq!(found(&report), [], "{chosen:?}");
+        assert_eq!(report.entries, chosen.len() as u64);
+        let part = report.ledgers[0].part.as_ref().unwrap();
+        assert_eq!(part.selection.as_ref().unwrap().kind, "evidence_pack");
+        assert_eq!((part.from, part.to), (chosen[0] as u64, chosen[chosen.len() - 1] as u64 + 1));
+    }
+    // Without saying that they were chosen, entries that are not there are missing.
+    let mut files = selection(&entries, &CHOSEN);
+    let mut manifest: serde_json::Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    manifest.as_object_mut().unwrap().remove("selection");
+    files.insert("manifest.json".to_owned(), manifest.to_string().into_bytes());
+    let report = verified(folder.path(), &files).await.unwrap();
+    assert!(found(&report).iter().any(|(position, kind, _)| (*position, *kind) == (Some(6), FindingKind::PositionGap)));
+}
+
+#[tokio::test]
+async fn whatever_is_changed_in_a_selection_is_named_although_its_manifest_was_made_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries = ledger(folder.path()).await;
+    let text = |files: &Files, name: &str| String::from_utf8(files[name].clone()).unwrap();
+    let good = selection(&entries, &CHOSEN);
+    type Case<'a> = (&'a str, &'a dyn Fn(&mut Files), Option<i64>, &'a str);
+    let cases: [Case<'_>; 7] = [
+        (
+            "an entry less",
+            &|files| {
+                let lines = text(files, "entries.ndjson");
+                let kept: String = lines.lines().filter(|line| !line.contains("\"position\":100,")).map(|line| format!("{line}\n")).collect();
+                files.insert("entries.ndjson".to_owned(), kept.into_bytes());
+            },
+            Some(100),
+            "entries.ndjson does not have it",
+        ),
+        (
+            "a line of the trail less",
+            &|files| {
+                let trail = text(files, "trail.csv").replacen(&trail_line(&entries[300]), "", 1);
+                files.insert("trail.csv".to_owned(), trail.into_bytes());
+            },
+            Some(300),
+            "trail.csv does not list this entry",
+        ),
+        (
+            "a line of the trail more",
+            &|files| {
+                let trail = text(files, "trail.csv") + &trail_line(&Entry { position: 700, ..entries[699].clone() });
+                files.insert("trail.csv".to_owned(), trail.into_bytes());
+            },
+            Some(700),
+            "entries.ndjson does not have it",
+        ),
+        (
+            "somebody else in the trail",
+            &|files| {
+                let actor = &entries[255].actor.id;
+                let line = trail_line(&entries[255]);
+                let trail = text(files, "trail.csv").replacen(&line, &line.replace(actor.as_str(), "usr_other"), 1);
+                files.insert("trail.csv".to_owned(), trail.into_bytes());
+            },
+            Some(255),
+            "its actor_id",
+        ),
+        ("no trail", &|files| drop(files.remove("trail.csv")), None, "trail.csv cannot be read"),
+        ("no signature", &|files| drop(files.remove("manifest.sig")), None, "the signature of the manifest is missing"),
+        ("a tile", &|files| files.get_mut("tile/0/001").unwrap()[0] ^= 1, Some(256), "the tiles do not prove the entry"),
+    ];
+    for (what, change, position, words) in cases {
+        let mut files = good.clone();
+        change(&mut files);
+        let report = verified(folder.path(), &relisted(files)).await.unwrap();
+        let found = found(&report);
+        assert!(found.iter().any(|(at, _, detail)| *at == position && detail.contains(words)), "{what}: {found:?}");
+    }
+}

@@ -1,0 +1,129 @@
+//! What the driver remembers of each schedule, so that it looks only at those at which there may be something to do. It can
+//! be forgotten at any time: whoever remembers nothing looks at all of them.
+
+use std::collections::HashMap;
+
+use daybook_domain::Timestamp;
+use daybook_domain::approval::ApprovalStatus;
+use daybook_domain::export_schedule::ExportSchedule;
+use daybook_identity::directory::{DirectoryState, ScheduleRecord};
+
+/// Pause before a schedule is looked at again that could not get on, in microseconds.
+const RETRY_MICROS: i64 = 2_000_000;
+/// Between two looks at whether a standing approval still holds, in microseconds, however much happens meanwhile.
+const STANDING_MICROS: i64 = 2_000_000;
+
+/// What came of a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Looked {
+    /// The last run that is known to be opened.
+    pub opened: u64,
+    /// Whether it would run if whoever made it were allowed to ask.
+    pub is_held_up: bool,
+}
+
+/// What is remembered of one schedule.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Version of its stream.
+    version: u64,
+    /// The last run that is known to be opened.
+    opened: u64,
+    /// When it is to be looked at in any case, in microseconds.
+    due: Option<i64>,
+    /// When and at what state of the directory it was looked at.
+    looked_at: i64,
+    changed_position: u64,
+    is_held_up: bool,
+    error: Option<String>,
+}
+
+/// All schedules that were looked at.
+#[derive(Debug, Default)]
+pub(super) struct Watched(HashMap<String, Seen>);
+
+impl Watched {
+    /// Whether there may be something to do with a schedule.
+    pub fn is_to_be_looked_at(&self, id: &str, record: &ScheduleRecord, state: &DirectoryState, now: i64) -> bool {
+        let Some(seen) = self.0.get(id) else { return true };
+        if seen.error.is_some() {
+            return seen.due.is_none_or(|due| due <= now);
+        }
+        // A clock that was set back says nothing of what is due.
+        if seen.version != record.place.version || now < seen.looked_at || seen.due.is_some_and(|due| due <= now) {
+            return true;
+        }
+        let is_decided = |schedule: &ExportSchedule| {
+            schedule.pending().is_some_and(|pending| {
+                let open = state.approvals.get(pending.approval_id.as_str());
+                let status = open.and_then(|record| record.approval.status());
+                !matches!(status, Some(ApprovalStatus::Draft | ApprovalStatus::Pending))
+            })
+        };
+        let may_have_lost_its_standing = record.schedule.standing().is_some()
+            && state.changed_position() != seen.changed_position
+            && now >= seen.looked_at.saturating_add(STANDING_MICROS);
+        is_decided(&record.schedule) || may_have_lost_its_standing
+    }
+
+    /// The last run of a schedule that is known to be opened.
+    pub fn opened(&self, id: &str) -> u64 {
+        self.0.get(id).map_or(0, |seen| seen.opened)
+    }
+
+    /// Remembers a look.
+    pub fn was_looked_at(
+        &mut self,
+        id: &str,
+        record: &ScheduleRecord,
+        state: &DirectoryState,
+        now: i64,
+        looked: Looked,
+    ) {
+        let schedule = &record.schedule;
+        let next = Timestamp::from_micros(now).and_then(|now| schedule.next_after(now, 1).first().copied());
+        let until = schedule.standing().map(|standing| standing.until);
+        let retry = looked.is_held_up.then(|| now.saturating_add(RETRY_MICROS));
+        let times = [next.map(Timestamp::micros), until.map(Timestamp::micros), retry];
+        let seen = Seen {
+            version: record.place.version,
+            opened: looked.opened,
+            due: times.into_iter().flatten().min(),
+            looked_at: now,
+            changed_position: state.changed_position(),
+            is_held_up: looked.is_held_up,
+            error: None,
+        };
+        self.0.insert(id.to_owned(), seen);
+    }
+
+    /// Notes why a schedule does not get on. Answers whether that is new.
+    pub fn fails(&mut self, id: &str, now: i64, error: String) -> bool {
+        let seen = self.0.entry(id.to_owned()).or_default();
+        seen.due = Some(now.saturating_add(RETRY_MICROS));
+        let before = seen.error.replace(error.clone());
+        before.as_ref() != Some(&error)
+    }
+
+    /// Schedules that are held up.
+    pub fn held_up(&self) -> usize {
+        self.0.values().filter(|seen| seen.is_held_up).count()
+    }
+
+    /// When there is something to look at next, in microseconds.
+    pub fn next_due(&self) -> Option<i64> {
+        self.0.values().filter_map(|seen| seen.due).min()
+    }
+
+    /// Why some do not get on.
+    pub fn error(&self) -> Option<String> {
+        let mut failing: Vec<(&String, &String)> =
+            self.0.iter().filter_map(|(id, seen)| Some((id, seen.error.as_ref()?))).collect();
+        failing.sort_unstable();
+        let (id, error) = failing.first()?;
+        Some(match failing.len() {
+            1 => format!("{id}: {error}"),
+            count => format!("{id}: {error}; and {} more do not get on", count - 1),
+        })
+    }
+}

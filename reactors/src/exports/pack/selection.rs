@@ -1,0 +1,327 @@
+//! Which entries are in a pack. A record that is touched is there from its first entry on; of everything else there are the
+//! entries themselves.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use daybook_identity::directory::{DirectoryState, HoldCover};
+use daybook_ledger::{Entry, LedgerReader, StoreError, StreamKey};
+use futures::StreamExt as _;
+use sqlx::Row as _;
+
+use super::fold::is_record;
+use super::{Pack, PackError, entries};
+
+/// Entries of a stream read at once.
+const PAGE: usize = 500;
+/// Values of one query.
+const VALUES: usize = 500;
+
+/// What was chosen.
+pub(super) struct Selection {
+    /// Positions, ascending, each once.
+    pub positions: Vec<u64>,
+    /// Where each record begins, by its type.
+    pub records: BTreeMap<String, Vec<u64>>,
+    /// Position after the period's last entry: how far records are told.
+    pub until: u64,
+    /// What is told up to the present: the export itself, its approval.
+    pub own: [StreamKey; 2],
+    /// The holds on what is in it.
+    pub holds: Holds,
+    /// Positions of time stamps.
+    pub anchors: Vec<u64>,
+    /// Streams that were asked for and have no entry by the end of the period.
+    pub missing: Vec<StreamKey>,
+    /// Everybody whose doing was asked for.
+    pub subjects: Vec<String>,
+}
+
+impl Selection {
+    /// Position after the last.
+    pub(super) fn end(&self) -> u64 {
+        self.positions.last().map_or(0, |last| last.saturating_add(1))
+    }
+
+    /// Up to where a stream is told.
+    pub(super) fn cut(&self, key: &StreamKey, size: u64) -> u64 {
+        if is_told_to_the_present(key, &self.own) { size } else { self.until }
+    }
+}
+
+/// Holds are told as they stand now: what matters is whether something may be disposed of.
+fn is_told_to_the_present(key: &StreamKey, own: &[StreamKey; 2]) -> bool {
+    key.stream_type == "legal_hold" || own.contains(key)
+}
+
+/// Legal holds that were in force at any time since the period began.
+#[derive(Debug, Default)]
+pub(super) struct Holds {
+    by_stream: HashMap<StreamKey, Vec<String>>,
+    by_subject: HashMap<String, Vec<String>>,
+}
+
+impl Holds {
+    fn of(state: &DirectoryState, start: i64) -> Self {
+        let mut holds = Self::default();
+        for hold in state.holds.values().filter(|hold| hold.released_at.is_none_or(|at| at >= start)) {
+            for cover in &hold.covers {
+                let id = hold.hold_id.clone();
+                match cover {
+                    HoldCover::Subject { id: subject } => {
+                        holds.by_subject.entry(subject.clone()).or_default().push(id);
+                    }
+                    HoldCover::Stream { stream_type, stream_id } => {
+                        let Ok(key) = StreamKey::new(stream_type, stream_id) else { continue };
+                        holds.by_stream.entry(key).or_default().push(id);
+                    }
+                }
+            }
+        }
+        holds
+    }
+
+    /// Those that a record is under.
+    pub(super) fn on(&self, key: &StreamKey) -> Vec<String> {
+        let as_person = (key.stream_type == "user").then(|| self.by_subject.get(&key.stream_id)).flatten();
+        let mut holds: Vec<String> = self.by_stream.get(key).into_iter().chain(as_person).flatten().cloned().collect();
+        holds.sort_unstable();
+        holds.dedup();
+        holds
+    }
+}
+
+/// Chooses entries, and never more than there may be.
+struct Picker<'a> {
+    reader: &'a LedgerReader,
+    most: u64,
+    size: u64,
+    until: u64,
+    own: [StreamKey; 2],
+    holds: Holds,
+    positions: Vec<u64>,
+    records: BTreeMap<String, Vec<u64>>,
+    /// A digest of each record that is in it.
+    seen: HashSet<u128>,
+}
+
+impl Picker<'_> {
+    fn push(&mut self, position: u64) -> Result<(), PackError> {
+        self.positions.push(position);
+        // Some are pushed twice; those are not counted.
+        if self.positions.len() as u64 > self.most.saturating_mul(2) {
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), PackError> {
+        self.positions.sort_unstable();
+        self.positions.dedup();
+        if self.positions.len() as u64 > self.most { Err(PackError::TooManyEntries(self.most)) } else { Ok(()) }
+    }
+
+    fn is_new(&mut self, key: &StreamKey) -> bool {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(key.stream_type.as_bytes()).update(b"/").update(key.stream_id.as_bytes());
+        let mut digest = [0; 16];
+        hasher.finalize_xof().fill(&mut digest);
+        self.seen.insert(u128::from_le_bytes(digest))
+    }
+
+    /// A record with its whole life, and the holds on it. Answers whether it has any entry.
+    async fn record(&mut self, key: &StreamKey) -> Result<bool, PackError> {
+        let mut open = vec![key.clone()];
+        let mut has_entries = false;
+        while let Some(next) = open.pop() {
+            if !self.is_new(&next) {
+                has_entries |= next == *key;
+                continue;
+            }
+            let found = self.whole(&next).await?;
+            has_entries |= found && next == *key;
+            open.extend(self.hold_streams(self.holds.on(&next)));
+        }
+        Ok(has_entries)
+    }
+
+    fn hold_streams(&self, holds: Vec<String>) -> Vec<StreamKey> {
+        holds.into_iter().filter_map(|hold| StreamKey::new("legal_hold", hold).ok()).collect()
+    }
+
+    async fn whole(&mut self, key: &StreamKey) -> Result<bool, PackError> {
+        let cut = if is_told_to_the_present(key, &self.own) { self.size } else { self.until };
+        let mut version = 1;
+        loop {
+            let page = self.reader.stream(key, version, PAGE).await?;
+            let inside: Vec<u64> = page.iter().map(|entry| entry.position).filter(|position| *position < cut).collect();
+            if let (1, Some(first), true) = (version, inside.first(), is_record(&key.stream_type)) {
+                self.records.entry(key.stream_type.clone()).or_default().push(*first);
+            }
+            let is_last = page.len() < PAGE || inside.len() < page.len();
+            for position in inside {
+                self.push(position)?;
+                version += 1;
+            }
+            if is_last {
+                return Ok(version > 1);
+            }
+        }
+    }
+
+    /// An entry of the period.
+    async fn entry(&mut self, entry: &Entry, all_come: bool) -> Result<(), PackError> {
+        if !is_record(&entry.stream.stream_type) {
+            return self.push(entry.position);
+        }
+        // Where all entries come, those that follow the first of a record come by themselves.
+        if all_come && entry.version == 1 && self.is_new(&entry.stream) {
+            self.records.entry(entry.stream.stream_type.clone()).or_default().push(entry.position);
+            for hold in self.hold_streams(self.holds.on(&entry.stream)) {
+                self.record(&hold).await?;
+            }
+        } else {
+            self.record(&entry.stream).await?;
+        }
+        self.push(entry.position)
+    }
+}
+
+impl Pack<'_> {
+    /// Chooses at most `most` entries.
+    pub(super) async fn select(&self, most: u64) -> Result<Selection, PackError> {
+        let reader = &self.driver.reader;
+        let (from, until) =
+            (self.first_from(self.query.start).await?, self.first_from(self.query.end.saturating_add(1)).await?);
+        let own =
+            [key("export", self.request.export_id.as_str())?, key("approval", self.request.approval_id.as_str())?];
+        let mut picker = Picker {
+            reader,
+            most,
+            size: self.size,
+            until,
+            own: own.clone(),
+            holds: Holds::of(&self.directory, self.query.start),
+            positions: Vec::new(),
+            records: BTreeMap::new(),
+            seen: HashSet::new(),
+        };
+        for stream in &own {
+            picker.record(stream).await?;
+        }
+        let (named, subjects) = self.named()?;
+        let mut missing = Vec::new();
+        for stream in &named {
+            if !picker.record(stream).await? {
+                missing.push(stream.clone());
+            }
+        }
+        for subject in &subjects {
+            // Not everybody who acts has an account: programs and the system have none.
+            picker.record(&key("user", subject)?).await?;
+            let holds = picker.holds.by_subject.get(subject).cloned().unwrap_or_default();
+            for hold in picker.hold_streams(holds) {
+                picker.record(&hold).await?;
+            }
+        }
+        for approval in self.approvals_about(&named, until).await? {
+            picker.record(&key("approval", &approval)?).await?;
+        }
+        let everything = self.query.is_of_everything();
+        if everything || !subjects.is_empty() {
+            // Of more than twice as many nothing is read at all.
+            if everything && until.saturating_sub(from) > most {
+                return Err(PackError::TooManyEntries(most));
+            }
+            let whose: HashSet<&str> = subjects.iter().map(String::as_str).collect();
+            let mut entries = std::pin::pin!(reader.range(from, until));
+            while let Some(entry) = entries.next().await.transpose()? {
+                if everything || is_by(&entry, &whose) {
+                    picker.entry(&entry, everything).await?;
+                }
+            }
+        }
+        picker.settle()?;
+        let first = picker.positions.first().copied().unwrap_or(0);
+        // The entries on the matter itself, without the request for the pack.
+        let last = picker.positions.iter().rev().find(|position| **position < until).copied().unwrap_or(first);
+        let anchors = self.anchors(first, last).await?;
+        for position in &anchors {
+            picker.push(*position)?;
+        }
+        picker.settle()?;
+        let Picker { positions, mut records, holds, .. } = picker;
+        records.values_mut().for_each(|firsts| {
+            firsts.sort_unstable();
+            firsts.dedup();
+        });
+        Ok(Selection { positions, records, until, own, holds, anchors, missing, subjects })
+    }
+
+    /// What is asked for by name, and what the hold covers: streams and people.
+    fn named(&self) -> Result<(Vec<StreamKey>, Vec<String>), PackError> {
+        let mut named: Vec<StreamKey> = self.query.streams.clone();
+        let mut subjects: BTreeSet<String> = self.query.subjects.iter().cloned().collect();
+        if let Some(id) = &self.query.hold {
+            let unknown = || daybook_exports::kinds::InvalidQuery {
+                field: "filters.hold".to_owned(),
+                why: format!("there is no legal hold {id}"),
+            };
+            let hold = self.directory.holds.get(id.as_str()).ok_or_else(unknown)?;
+            for cover in &hold.covers {
+                match cover {
+                    HoldCover::Subject { id } => {
+                        subjects.insert(id.clone());
+                    }
+                    HoldCover::Stream { stream_type, stream_id } => {
+                        named.extend(StreamKey::new(stream_type, stream_id).ok());
+                    }
+                }
+            }
+            named.extend(StreamKey::new("legal_hold", id.as_str()).ok());
+        }
+        Ok((named, subjects.into_iter().collect()))
+    }
+
+    /// Requests for approval of what was to be done with these records.
+    async fn approvals_about(&self, named: &[StreamKey], until: u64) -> Result<Vec<String>, PackError> {
+        let mut found = Vec::new();
+        for chunk in named.chunks(VALUES) {
+            let places: Vec<String> = (3..).take(chunk.len()).map(|number| format!("${number}")).collect();
+            let sql = format!(
+                "select approval_id from approvals where ledger_id = $1 and first_position < $2 and resource_id in ({}) \
+                 order by first_position",
+                places.join(", ")
+            );
+            let mut query =
+                sqlx::query(&sql).bind(self.driver.reader.id().as_str()).bind(i64::try_from(until).unwrap_or(i64::MAX));
+            for stream in chunk {
+                query = query.bind(stream.stream_id.as_str());
+            }
+            for row in query.fetch_all(self.driver.database.readers()).await? {
+                found.push(row.try_get(0)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Position of the first entry that was recorded at `time` or later: times never go back.
+    async fn first_from(&self, time: i64) -> Result<u64, PackError> {
+        let (mut low, mut high) = (0, self.size);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let found = self.driver.reader.entries(middle, 1).await?.into_iter().next();
+            let entry = found.filter(|entry| entry.position == middle).ok_or(PackError::Missing(middle))?;
+            if entry.recorded_at < time { low = middle + 1 } else { high = middle }
+        }
+        Ok(low)
+    }
+}
+
+fn key(stream_type: &str, id: &str) -> Result<StreamKey, PackError> {
+    StreamKey::new(stream_type, id).map_err(|error| StoreError::Unavailable(error.to_string()).into())
+}
+
+fn is_by(entry: &Entry, whose: &HashSet<&str>) -> bool {
+    whose.contains(entry.actor.id.as_str())
+        || entries::metadata(entry, "on_behalf_of").is_some_and(|id| whose.contains(id.as_str()))
+}
