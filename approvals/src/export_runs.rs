@@ -267,7 +267,6 @@ impl ExportRuns {
             execution_id: grant.execution_id().clone(),
             policy_version: grant.policy_version(),
             approved_by: grant.approvers().to_vec(),
-            broken_glass_by: grant.broken_by().cloned(),
             until: pending.until,
             at: self.approvals.timestamp()?,
         };

@@ -6,7 +6,9 @@
 //! the requester let in or gave a role in that time, nor what somebody so gives himself. Whose doing else it is goes into
 //! the vote: it may turn out to have been the requester's.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use daybook_domain::approval::{Approval, Delegator, Owed, Voter};
@@ -29,6 +31,21 @@ pub(crate) struct Candidate<'a> {
     person: Person,
     /// For whom the account stands in now.
     absent: Vec<Absent>,
+    owed: OwedSoFar,
+}
+
+/// Whose doing something is, as it was worked out before: by where what was done stands in memory, and how much was done in
+/// the time that a request looks back to. `None` where that is too many.
+type OwedSoFar = RefCell<HashMap<(*const Arc<Gift>, usize), Option<Rc<[ActorId]>>>>;
+
+/// One request, and what of the directory it looks back to.
+struct Look<'a> {
+    facts: Facts<'a>,
+    approval: &'a Approval,
+    since: i64,
+    /// How much was done since.
+    done: usize,
+    so_far: &'a OwedSoFar,
 }
 
 /// An account, whoever it belongs to.
@@ -104,12 +121,16 @@ impl<'a> Candidate<'a> {
                 delegation,
             });
         }
-        Ok(Self { person: Person::of(facts.state, account.actor.as_str())?, facts, account, absent })
+        let person = Person::of(facts.state, account.actor.as_str())?;
+        Ok(Self { facts, account, person, absent, owed: RefCell::default() })
     }
 
     /// As somebody who votes on `approval`.
     pub fn on(&self, approval: &Approval) -> Voter {
-        let counted = self.account.on(&self.facts, approval);
+        let since = approval.requested_at().map_or(i64::MAX, |at| at.micros().saturating_sub(SETTLED_MICROS));
+        let done = self.facts.state.gifts_since(since);
+        let look = Look { facts: self.facts, approval, since, done, so_far: &self.owed };
+        let counted = self.account.on(&look);
         let is_active = counted.is_some();
         let Counted { roles, departments, owed } = counted.unwrap_or_default();
         Voter {
@@ -120,7 +141,7 @@ impl<'a> Candidate<'a> {
             is_active,
             roles,
             departments,
-            stands_for: self.absent.iter().filter_map(|absent| absent.on(&self.facts, approval)).collect(),
+            stands_for: self.absent.iter().filter_map(|absent| absent.on(&look)).collect(),
             is_delegate_of: self.person.stood_in_for(&self.facts, approval).cloned().collect(),
             owed,
         }
@@ -133,15 +154,15 @@ impl Account {
         Ok(Self { actor: actor_id(user_id)?, is_person: true, seats })
     }
 
-    /// What of it counts on `approval`; nothing where the account does not.
-    fn on(&self, facts: &Facts<'_>, approval: &Approval) -> Option<Counted> {
+    /// What of it counts on a request; nothing where the account does not.
+    fn on(&self, look: &Look<'_>) -> Option<Counted> {
         let Seats { gifts, seats } = self.seats.as_ref()?;
         let mut counted = Counted::default();
-        counted.owed.account = self.owed(facts, approval, gifts)?;
+        counted.owed.account = self.owed(look, gifts)?.to_vec();
         // Of several ways to a seat, the one that is owed to the fewest.
-        let mut best: BTreeMap<&SeatOf, Vec<ActorId>> = BTreeMap::new();
+        let mut best: BTreeMap<&SeatOf, Rc<[ActorId]>> = BTreeMap::new();
         for Seat { of, gifts } in seats {
-            let Some(by) = self.owed(facts, approval, gifts) else { continue };
+            let Some(by) = self.owed(look, gifts) else { continue };
             match best.get_mut(of) {
                 Some(known) if known.len() <= by.len() => {}
                 Some(known) => *known = by,
@@ -151,27 +172,39 @@ impl Account {
         for (of, by) in best {
             let Some(electorate) = counted.take(of) else { continue };
             if !by.is_empty() {
-                counted.owed.seats.push((electorate, by));
+                counted.owed.seats.push((electorate, by.to_vec()));
             }
         }
         Some(counted)
     }
 
-    /// Whose doing these are, as far as `approval` looks back; `None` where that is the doing of whoever asks, of whoever broke
+    /// Whose doing these are, as far as the request looks back; `None` where that is the doing of whoever asks, of whoever broke
     /// the glass where that is reviewed, or of the very account.
-    fn owed(&self, facts: &Facts<'_>, approval: &Approval, gifts: &[Arc<Gift>]) -> Option<Vec<ActorId>> {
-        let (Some(requester), Some(at)) = (approval.requester(), approval.requested_at()) else {
-            return Some(Vec::new());
-        };
-        let givers = facts.state.givers(gifts, at.micros().saturating_sub(SETTLED_MICROS));
+    fn owed(&self, look: &Look<'_>, gifts: &[Arc<Gift>]) -> Option<Rc<[ActorId]>> {
+        let Look { facts, approval, .. } = look;
+        let Some(requester) = approval.requester() else { return Some(Rc::default()) };
+        let givers = look.givers(gifts)?;
         let reviewed = approval.review().filter(|review| review.is_open()).map(|review| &review.person);
         let own: Vec<&ActorId> =
             [&requester.actor, &requester.person, &self.actor].into_iter().chain(reviewed).collect();
         let is_own = |giver: &str| own.iter().any(|id| facts.state.is_same_person(giver, id.as_str()));
-        if givers.len() > MAX_OWED || givers.iter().any(|giver| is_own(giver)) {
-            return None;
+        (!givers.iter().any(|giver| is_own(giver.as_str()))).then_some(givers)
+    }
+}
+
+impl Look<'_> {
+    /// Whose doing these are; `None` where they are too many.
+    fn givers(&self, gifts: &[Arc<Gift>]) -> Option<Rc<[ActorId]>> {
+        if self.done == 0 || gifts.is_empty() {
+            return Some(Rc::default());
         }
-        givers.into_iter().map(|giver| actor_id(giver).ok()).collect()
+        let mut so_far = self.so_far.borrow_mut();
+        let known = so_far.entry((gifts.as_ptr(), self.done)).or_insert_with(|| {
+            let givers = self.facts.state.givers(gifts, self.since);
+            let few = givers.len() <= MAX_OWED;
+            few.then(|| givers.into_iter().map(|giver| actor_id(giver).ok()).collect::<Option<_>>()).flatten()
+        });
+        known.clone()
     }
 }
 
@@ -215,9 +248,10 @@ impl Person {
 
 impl Absent {
     /// As somebody for whom one votes on `approval`. Whoever is not active has nothing to hand on.
-    fn on(&self, facts: &Facts<'_>, approval: &Approval) -> Option<Delegator> {
+    fn on(&self, look: &Look<'_>) -> Option<Delegator> {
+        let Look { facts, approval, .. } = look;
         let action = approval.action()?;
-        let Counted { roles, departments, owed } = self.account.on(facts, approval)?;
+        let Counted { roles, departments, owed } = self.account.on(look)?;
         self.delegation.covers(&action.action).then(|| Delegator {
             delegation_id: self.delegation_id.clone(),
             account: self.account.actor.clone(),

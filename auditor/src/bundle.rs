@@ -14,6 +14,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::cell::{Cell, Digest, EntryRow, Problems, is_ledger_id};
+use crate::chain::Picked;
 use crate::checkpoint::Checkpoint;
 use crate::entry_line::{EntryLine, MAX_LINE_BYTES};
 use crate::group::canonical_fields;
@@ -96,7 +97,12 @@ pub(crate) fn verify(
     });
     compare_files(&mut archive, &manifest, &mut walk)?;
     let ledger_id = Cell::Text(manifest.ledger_id.as_bytes());
-    walk.begin_part(ledger_id, manifest.from, manifest.stream.is_some() || manifest.selection.is_some());
+    let picked = match (&manifest.stream, &manifest.selection) {
+        (_, Some(_)) => Picked::Records,
+        (Some(_), None) => Picked::Stream,
+        (None, None) => Picked::Not,
+    };
+    walk.begin_part(ledger_id, manifest.from, picked);
     let tiles = Tiles::new(manifest.checkpoint_size);
     let root = match tiles.root(&mut archive) {
         Ok(root) => Some(root),

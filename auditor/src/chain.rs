@@ -46,9 +46,23 @@ pub(crate) struct Start {
     pub(crate) from: u64,
     /// Whether the store keeps tiles.
     pub(crate) has_tiles: bool,
-    /// The stream that entries were picked by, so that positions have gaps.
-    pub(crate) picked: bool,
+    /// What entries were picked by, so that positions have gaps.
+    pub(crate) picked: Picked,
 }
+
+/// What the entries of a source were picked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Picked {
+    /// Nothing: they follow each other.
+    Not,
+    /// They are of one stream.
+    Stream,
+    /// They are of records, each from its first entry on without gaps; of streams that are no records there are some entries.
+    Records,
+}
+
+/// Streams that are no records: what the ledger says of itself, and who came in and read.
+const NOT_RECORDS: [&str; 4] = ["ledger", "ledger_keys", "session", "access"];
 
 /// The state of verifying one ledger.
 #[derive(Debug)]
@@ -60,6 +74,8 @@ pub(crate) struct LedgerCheck {
     findings: Findings,
     from: u64,
     picked: bool,
+    /// Whether streams that are no records are there in part.
+    of_records: bool,
     /// The position that comes next.
     expected: u64,
     last: Last,
@@ -107,7 +123,8 @@ struct Beyond {
 
 impl LedgerCheck {
     pub(crate) fn new(start: Start, options: &VerifyOptions, threads: usize) -> Self {
-        let Start { key, heads, from, has_tiles, picked } = start;
+        let Start { key, heads, from, has_tiles, picked: by } = start;
+        let picked = by != Picked::Not;
         let head_size = heads.first().and_then(|head| head.size);
         let mut genesis = blake3::Hasher::new();
         genesis.update(GENESIS_TAG).update(key.bytes());
@@ -128,7 +145,8 @@ impl LedgerCheck {
             at_head: None,
             states: States::new(&options.states_at),
             beyond: None,
-            versions: StreamVersions::new(from > 0 || picked),
+            versions: StreamVersions::new((from > 0 || picked) && by != Picked::Records),
+            of_records: by == Picked::Records,
             own: OwnEntries::default(),
             gate: Gate::new(options.max_findings),
             tile_roots: options.tile_roots.clone(),
@@ -326,7 +344,9 @@ impl LedgerCheck {
         record: Record,
         problems: &mut Problems,
     ) -> io::Result<()> {
-        self.versions.add(&[record])?;
+        if !self.of_records || !NOT_RECORDS.contains(&fields.stream_type) {
+            self.versions.add(&[record])?;
+        }
         let leaf = match leaf {
             Some(leaf) => *leaf,
             None => match self.odd_entry(fields, problems) {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::batch::Batch;
 use crate::cell::{Cell, EntryRow, LedgerKey, Problems};
-use crate::chain::{Start, rate};
+use crate::chain::{Picked, Start, rate};
 use crate::hashing::Rows;
 use crate::head::HeadRow;
 use crate::merkle::TILE_WIDTH;
@@ -82,15 +82,15 @@ impl<P: FnMut(Progress) -> bool> Walk<P> {
 
     /// Begins the next ledger. Its batches must have been sent: see [`Walk::send`].
     pub(crate) fn begin(&mut self, ledger_id: Cell<'_>) {
-        self.begin_key(LedgerKey::of(ledger_id), 0, false);
+        self.begin_key(LedgerKey::of(ledger_id), 0, Picked::Not);
     }
 
     /// Begins a ledger of which the source holds only a part: from a position on, or entries that were picked.
-    pub(crate) fn begin_part(&mut self, ledger_id: Cell<'_>, from: u64, picked: bool) {
+    pub(crate) fn begin_part(&mut self, ledger_id: Cell<'_>, from: u64, picked: Picked) {
         self.begin_key(LedgerKey::of(ledger_id), from, picked);
     }
 
-    fn begin_key(&mut self, key: LedgerKey, from: u64, picked: bool) {
+    fn begin_key(&mut self, key: LedgerKey, from: u64, picked: Picked) {
         let heads = self.heads.remove(&key).unwrap_or_default();
         let has_tiles = self.has_tiles && key.text().is_some();
         self.current = Some(Arc::new(key.clone()));
@@ -239,7 +239,7 @@ impl<P: FnMut(Progress) -> bool> Walk<P> {
         // Ledgers that have a head and no entries.
         let left: Vec<_> = self.heads.keys().cloned().collect();
         for key in left {
-            self.begin_key(key, 0, false);
+            self.begin_key(key, 0, Picked::Not);
         }
         if let Some(rows) = rows_in_table.filter(|rows| *rows != self.entries) {
             let detail = format!(

@@ -20,7 +20,7 @@ const MAX_TOPICS: usize = 16;
 const MAX_TOPIC_BYTES: usize = 64;
 /// Topics that stand for several stream types: what one page of people follows.
 const TOPICS: [(&str, &[&str]); 2] =
-    [("approvals", &["approval", "approval_policy", "delegation"]), ("exports", &["export"])];
+    [("approvals", &["approval", "approval_policy", "delegation"]), ("exports", &["export", "export_schedule"])];
 /// Header with which a client that comes back says what it has seen.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -30,7 +30,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 #[serde(deny_unknown_fields)]
 pub struct StreamParameters {
     /// Stream types to follow, separated by commas; all unless given. `approvals` stands for requests for approval, their
-    /// policies and delegations, `exports` for exports.
+    /// policies and delegations, `exports` for exports and their schedules.
     #[param(example = "transaction,incident")]
     topics: Option<String>,
     /// First position to tell of. Without it, and without `Last-Event-ID`, only what comes from now on.

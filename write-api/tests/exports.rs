@@ -128,6 +128,71 @@ async fn lost_file_is_recorded_as_removed_and_asked_for_anew() {
     assert_eq!(export(&fixture, &id).await.aggregate.status(), Some(ExportStatus::Removed));
 }
 
+/// Says something in the ledger that nobody here has a route for.
+async fn says(fixture: &Fixture, stream: (&str, &str), version: u64, event: &str, payload: Value) {
+    use daybook_ledger::{Actor, Append, Draft, StreamKey};
+    let append = Append {
+        stream: StreamKey::new(stream.0, stream.1).unwrap(),
+        expected_version: version,
+        events: vec![Draft::new(event, 1, payload.to_string())],
+        actor: Actor::human("usr_9"),
+        metadata: "{}".to_owned(),
+        command: None,
+    };
+    fixture.ledger.append(append).await.unwrap();
+}
+
+async fn hold(fixture: &Fixture, id: &str, export: &str) {
+    let covers = json!([{"kind": "stream", "stream_type": "export", "stream_id": export}]);
+    let placed = json!({"hold_id": id, "matter": "M", "reason": "Dispute", "covers": covers});
+    says(fixture, ("legal_hold", id), 0, "legal_hold.placed", placed).await;
+}
+
+#[actix_web::test]
+async fn lost_file_under_a_hold_is_asked_for_anew_and_not_said_to_be_removed() {
+    let fixture = fixture().await;
+    let id = waiting_to_be_taken(&fixture).await;
+    hold(&fixture, "hld_1", &id).await;
+    let name = export(&fixture, &id).await.aggregate.generated().unwrap().file.to_string();
+    std::fs::remove_file(fixture.files.path(&name).unwrap()).unwrap();
+    let next = get(&fixture, ANN, TRANSACTIONS).await;
+    assert_eq!(next.status, 202, "{}", next.body);
+    assert_ne!(text(&next.json(), "/export/id"), id);
+    assert_eq!(export(&fixture, &id).await.aggregate.status(), Some(ExportStatus::Generated));
+    // The next call is about the new one.
+    let again = get(&fixture, ANN, TRANSACTIONS).await;
+    assert_eq!(text(&again.json(), "/export/id"), text(&next.json(), "/export/id"));
+}
+
+#[actix_web::test]
+async fn removal_waits_for_whoever_places_a_hold_and_is_refused_by_it() {
+    let fixture = fixture().await;
+    let id = made(&fixture, json!({"kind": "transactions"})).await;
+    let path = format!("/v1/exports/{id}/remove");
+    let count = || std::fs::read_dir(fixture.files.folder()).unwrap().count();
+    let custody = fixture.approvals.directory().custody().await.unwrap();
+    let mut removing = std::pin::pin!(COLIN.post(&fixture, &path, json!({"reason": "Tidying up"})));
+    let waited = tokio::time::timeout(std::time::Duration::from_millis(300), &mut removing).await;
+    assert!(waited.is_err(), "it does not wait");
+    hold(&fixture, "hld_1", &id).await;
+    hold(&fixture, "hld_2", &id).await;
+    drop(custody);
+    let problem = removing.await.problem(409, "export.held");
+    let holds = json!([{"hold_id": "hld_1", "matter": "M"}, {"hold_id": "hld_2", "matter": "M"}]);
+    assert_eq!(problem["holds"], holds);
+    assert_eq!((count(), events(&fixture, "export.removed").await), (3, 0));
+    for hold in ["hld_1", "hld_2"] {
+        COLIN.post(&fixture, &path, json!({"reason": "Tidying up"})).await.problem(409, "export.held");
+        says(&fixture, ("legal_hold", hold), 1, "legal_hold.released", json!({"reason": "Settled"})).await;
+    }
+    let rule = json!({"record_type": "export", "version": 1, "class": "three_years", "years": 3,
+        "keeps_identities": false, "by": "usr_9", "reason": "17a-4(b)", "approval_id": "apr_90"});
+    says(&fixture, ("retention_rule", "export"), 0, "retention_rule.set", rule).await;
+    let problem = COLIN.post(&fixture, &path, json!({"reason": "Tidying up"})).await.problem(409, "export.retained");
+    assert!(problem["keep_until"].as_str().unwrap() > "2028");
+    assert_eq!((count(), events(&fixture, "export.removed").await), (3, 0));
+}
+
 #[actix_web::test]
 async fn file_that_nobody_fetched_in_time_is_asked_for_anew() {
     let mut fixture = fixture().await;

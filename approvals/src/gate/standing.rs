@@ -6,9 +6,7 @@
 //! export, the export is exactly the one that the run makes, the policy has the version that was fulfilled, its owner may
 //! still have it done, and nobody who voted has turned out to be somebody else.
 
-use daybook_domain::approval::{
-    Action, Approval, ApprovalCommand, ApprovalError, ApprovalStatus, Requester, ReviewOutcome,
-};
+use daybook_domain::approval::{Action, Approval, ApprovalCommand, ApprovalError, ApprovalStatus, Requester};
 use daybook_domain::export::{Requested, RestsOn};
 use daybook_domain::export_schedule::{ExportSchedule, StandingApproved, StandingEnd};
 use daybook_domain::text::Line;
@@ -51,7 +49,8 @@ impl Approvals {
             digest: action.digest(),
             policy_version: approved.policy().map_or(0, |policy| policy.version),
             approvers: approved.approvers().iter().map(|vote| vote.actor.clone()).collect(),
-            broken_by: approved.review().map(|review| review.actor.clone()),
+            // No emergency gives a standing approval.
+            broken_by: None,
             receipt: approval.receipt,
             is_resumed: true,
         })
@@ -129,10 +128,6 @@ impl Approvals {
         match approval.status() {
             Some(ApprovalStatus::Consumed) => {}
             _ => return ended(StandingEnd::Voided, not_in_force(approval)),
-        }
-        // What was granted in an emergency is worth nothing once others said that it was none.
-        if approval.review().is_some_and(|review| review.outcome == Some(ReviewOutcome::Condemned)) {
-            return ended(StandingEnd::Voided, ApprovalError::NotApproved { status: ApprovalStatus::Rejected });
         }
         let agreed = schedule.action(standing.until).map_err(invalid)?.digest();
         let is_owners = approval.requester().is_some_and(|asked| Some(&asked.actor) == schedule.created_by());

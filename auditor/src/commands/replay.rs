@@ -12,8 +12,8 @@ use daybook_auditor::sealed::{Erasures, Subject};
 use daybook_auditor::seen::{EntrySeen, EntryViewer};
 use daybook_auditor::trust::Brought;
 use daybook_domain::{
-    AnyEvent, ApiKey, Approval, ApprovalPolicy, Delegation, Department, Erasure, Export, Incident, LegalHold,
-    Organization, Permission, Role, Session, Transaction, User,
+    AnyEvent, ApiKey, Approval, ApprovalPolicy, Delegation, Department, Erasure, Export, ExportSchedule, Incident,
+    LegalHold, Organization, Permission, RetentionRule, Role, Session, Transaction, User,
 };
 use serde::Serialize;
 
@@ -132,6 +132,8 @@ folds! {
     "delegation" => Delegation,
     "approval" => Approval,
     "export" => Export,
+    "export_schedule" => ExportSchedule,
+    "retention_rule" => RetentionRule,
 }
 
 struct Collected {

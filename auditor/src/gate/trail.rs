@@ -381,6 +381,9 @@ impl Trail {
         let allowed = self.policy.terms.break_glass.as_ref();
         let why = match allowed {
             None => Some("its policy knows no emergency".to_owned()),
+            Some(_) if self.action.resource_type == "export_schedule" => {
+                Some("it is for what a schedule does, which is no emergency".to_owned())
+            }
             Some(terms) if event.grant_expires_at > event.at.plus_seconds(terms.grant_seconds) => {
                 Some("for longer than its policy allows".to_owned())
             }

@@ -63,6 +63,9 @@ pub struct Action {
 
 crate::approval_policy::checked_when_read!(Action);
 
+/// The sort of thing that a standing approval is for.
+pub(crate) const STANDING_RESOURCE: &str = "export_schedule";
+
 impl Action {
     /// An action without parameters, changes, amount and label.
     pub fn plain(action: ActionType, resource_type: Word, resource_id: Line, summary: Line) -> Self {
@@ -83,6 +86,11 @@ impl Action {
         label: Option<Label>,
     ) -> Result<Self, InvalidField> {
         Self { action, resource_type, resource_id, parameters, changes, summary, amount, label }.checked()
+    }
+
+    /// Whether it is not one thing but whatever a schedule does until a time.
+    pub fn is_standing(&self) -> bool {
+        self.resource_type.as_str() == STANDING_RESOURCE
     }
 
     /// The action as it is, if it keeps the bounds; see [`Self::check`].

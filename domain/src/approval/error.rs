@@ -136,7 +136,7 @@ refusals! {
         #[error("the policy depends on the amount: one in a currency that it names is needed")]
         AmountRequired = "approval.amount_required", Rule, "/amount";
         /// The policy has no way around it.
-        #[error("the policy does not allow breaking the glass")]
+        #[error("the policy does not allow breaking the glass, or it is for what goes on by itself")]
         NoBreakGlass = "approval.no_break_glass", Rule;
         /// There is nothing to review.
         #[error("there is no open review")]

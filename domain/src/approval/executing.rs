@@ -82,6 +82,10 @@ impl Standing {
     /// is for. One emergency at a time: the next one only after others said what they think of the last.
     pub(super) fn break_glass(&self, voter: &Voter, has_open_review: bool, reason: Reason, at: Timestamp) -> Decided {
         must_act(voter)?;
+        // An emergency lasts for one thing, never for what goes on by itself.
+        if self.action.is_standing() {
+            return Err(ApprovalError::NoBreakGlass);
+        }
         let break_glass = self.terms().break_glass.as_ref().ok_or(ApprovalError::NoBreakGlass)?;
         if !break_glass.who.iter().any(|electorate| voter.belongs_to(electorate)) {
             return Err(ApprovalError::NotEligible);

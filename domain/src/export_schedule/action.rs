@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::ScheduledExport;
-use crate::approval::{Action, ActionType};
+use crate::approval::{Action, ActionType, STANDING_RESOURCE};
 use crate::names::{DestinationName, ScheduleId, Word};
 use crate::text::{InvalidField, Line};
 use crate::time::Timestamp;
-
-/// What sort of thing it is, in the words of requests for approval.
-pub(super) const RESOURCE_TYPE: &str = "export_schedule";
 
 /// The action of a standing approval: everything that decides what leaves the house, how often and until when is a parameter,
 /// and so part of the digest. The policy for exports of that kind decides. Fails where it is too long to be looked at.
@@ -42,7 +39,7 @@ pub(super) fn action(
     }
     summary.push_str(&format!(" on schedule {cron} ({time_zone}), without further approval until {until}"));
     let action = ActionType::parse("/kind", kind.action())?;
-    let resource_type = Word::parse("", RESOURCE_TYPE)?;
+    let resource_type = Word::parse("", STANDING_RESOURCE)?;
     let resource_id = Line::parse("/schedule_id", schedule_id.as_str())?;
     Action::new(action, resource_type, resource_id, parameters, Vec::new(), Line::lenient(&summary), None, None)
 }

@@ -8,11 +8,11 @@ use super::event::{
 };
 use super::state::State;
 use super::words::{Period, RunCause, ScheduleStatus, StandingEnd};
-use super::{END, ExportSchedule, START};
+use super::{END, ExportSchedule, START, run_ids};
 use crate::approval::{MAX_REQUIRED_PERMISSIONS, RequiredPermission};
-use crate::export::{MAX_FILTERS, RestsOn, check_parts};
+use crate::export::{MAX_FILTERS, RestsOn, check_parts, export_action};
 use crate::names::{ApprovalId, ScheduleId};
-use crate::text::{ActorId, Reason};
+use crate::text::{ActorId, InvalidField, Reason};
 use crate::time::Timestamp;
 
 const SECONDS_PER_DAY: u64 = 86_400;
@@ -187,7 +187,16 @@ fn check(
     if required_permissions.len() > MAX_REQUIRED_PERMISSIONS {
         return Err(ExportScheduleError::Permissions);
     }
-    super::action::action(schedule_id, export, at).map(drop).map_err(|_| ExportScheduleError::TooLong)
+    can_be_approved(schedule_id, export, at).map_err(|_| ExportScheduleError::TooLong)
+}
+
+/// Whether a standing approval can be asked for, and an approval for a run: all runs are as long as each other.
+fn can_be_approved(schedule_id: &ScheduleId, export: &ScheduledExport, at: Timestamp) -> Result<(), InvalidField> {
+    super::action::action(schedule_id, export, at)?;
+    let period = (export.period != Period::None).then_some(at);
+    let ScheduledExport { kind, format, columns, deliver_to, .. } = export;
+    let (export_id, _) = run_ids(schedule_id, 1)?;
+    export_action(&export_id, *kind, *format, &export.filters_of(period, period), columns, deliver_to, false).map(drop)
 }
 
 fn differing_fields(before: &Created, created: &Created) -> Vec<&'static str> {

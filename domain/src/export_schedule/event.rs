@@ -161,9 +161,6 @@ pub struct StandingApproved {
     /// Who agreed. Empty where the policy asks nobody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approved_by: Vec<ActorId>,
-    /// Who broke the glass, where nobody had agreed before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub broken_glass_by: Option<ActorId>,
     /// From when it does not hold any more.
     pub until: Timestamp,
     /// When.

@@ -1,5 +1,5 @@
 //! Given events, when a command, then events or a refusal.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::BTreeMap;
 
@@ -175,6 +175,20 @@ fn a_schedule_is_bounded() {
         .map(|(name, length)| (name.to_owned(), "x".repeat(length)))
         .collect();
     refused(ScheduledExport { filters: long, ..export() }, ExportScheduleError::TooLong);
+    // To the byte: what is accepted can be run.
+    let mut accepted = 0;
+    for length in 32_000..32_769 {
+        let texts =
+            |length: usize| [("a", 32_768), ("b", length)].map(|(name, length)| (name.to_owned(), "x".repeat(length)));
+        let export = ScheduledExport { filters: texts(length).into(), columns: vec![], ..export() };
+        let Ok(events) = ExportSchedule::default().decide(create(export)) else { break };
+        let schedule: ExportSchedule = fold(events);
+        let events = schedule.decide(run_asked("2026-11-22T04:00:00Z")).unwrap();
+        let [ExportScheduleEvent::Run(run)] = events.as_slice() else { panic!("one run") };
+        assert!(schedule.requested_of(run).is_ok(), "{length}");
+        accepted += 1;
+    }
+    assert!((1..769).contains(&accepted), "the bound was met: {accepted}");
     let twice = vec!["amount".to_owned(), "amount".to_owned()];
     refused(ScheduledExport { columns: twice, ..export() }, ExportScheduleError::Columns);
     let archive = export().deliver_to.remove(0);

@@ -87,12 +87,7 @@ struct Obstacles {
 }
 
 impl Obstacles {
-    async fn to(
-        doing: &Doing<'_>,
-        custody: &Custody,
-        subject: &str,
-        known: Option<Deeds>,
-    ) -> Result<Self, Problem> {
+    async fn to(doing: &Doing<'_>, custody: &Custody, subject: &str, known: Option<Deeds>) -> Result<Self, Problem> {
         Ok(Self {
             holds: holds_on_person(&doing.identity.ledger, custody.state(), subject).await?,
             retained: custody.retained(subject, doing.installation.now(), known).await?,
@@ -101,8 +96,7 @@ impl Obstacles {
 
     /// In words, holds first.
     fn detail(&self) -> String {
-        let holds: Vec<String> =
-            self.holds.iter().map(|hold| format!("{} ({})", hold.hold_id, hold.matter)).collect();
+        let holds: Vec<String> = self.holds.iter().map(|hold| format!("{} ({})", hold.hold_id, hold.matter)).collect();
         let retained = self.retained.iter().map(|kept| {
             let (of, years, until) = (kept.record_type, kept.years, kept.until);
             format!("acted in records of the type {of}, which are kept with names for {years} years, until {until}")

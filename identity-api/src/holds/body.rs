@@ -47,7 +47,7 @@ impl HoldFilter {
         let missing = |name: &str| {
             let detail = "is required: a stream has a type and an id";
             Err(Problem::bad_request("request.invalid_parameter", format!("query parameter {name}: {detail}"))
-                .at(&format!("?{name}"), detail))
+                .at(format!("?{name}"), detail))
         };
         match (self.stream_type.as_deref(), self.stream_id.as_deref()) {
             (Some(stream_type), Some(stream_id)) => Ok(Some((stream_type, stream_id))),

@@ -90,7 +90,7 @@ pub(crate) async fn place(
     let context = request.context(&caller, &body.bytes);
     let id = short_id("hld", ID_DIGITS, &identity.id, &context);
     let command = LegalHoldCommand::Place(Box::new(body.value.placed(id.clone())?));
-    let _custody = identity.directory.custody().await?;
+    let _custody = identity.directory.custody_turn().await?;
     carry_out(&identity, &id, command, context).await
 }
 
@@ -112,7 +112,7 @@ pub(crate) async fn extend(
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let command = LegalHoldCommand::Extend { covers: body.value.covered()? };
-    let _custody = identity.directory.custody().await?;
+    let _custody = identity.directory.custody_turn().await?;
     carry_out(&identity, &id, command, context).await
 }
 

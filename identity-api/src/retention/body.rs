@@ -43,8 +43,8 @@ impl RuleBody {
     }
 }
 
-/// The type in the path; 404 where no rule can be about it.
+/// The type in the path; 404 where no rule can be about it. What came is not repeated.
 pub(crate) fn record_type(word: &str) -> Result<RecordType, Problem> {
     RecordType::parse("/record_type", word)
-        .map_err(|error| Problem::not_found("retention_rule.not_found", format!("{word:?}: {}", error.detail)))
+        .map_err(|error| Problem::not_found("retention_rule.not_found", format!("record_type: {}", error.detail)))
 }

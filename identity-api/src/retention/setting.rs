@@ -84,7 +84,7 @@ async fn put_in_force(
         return Err(Problem::conflict("approval.digest_mismatch", "what is to be done is not what was approved"));
     }
     let identity = doing.identity;
-    let _custody = identity.directory.custody().await?;
+    let _custody = identity.directory.custody_turn().await?;
     let Wanted { record_type, retention, reason } = wanted;
     let by = ActorId::parse("", doing.caller.actor.id.as_str()).map_err(invalid)?;
     let approval_id = grant.approval_id().clone();

@@ -181,10 +181,6 @@ pub(crate) struct RetainedView {
 
 impl From<&Retained> for RetainedView {
     fn from(retained: &Retained) -> Self {
-        Self {
-            record_type: retained.record_type.as_str(),
-            years: retained.years,
-            until: retained.until.to_string(),
-        }
+        Self { record_type: retained.record_type.as_str(), years: retained.years, until: retained.until.to_string() }
     }
 }

@@ -12,7 +12,7 @@ use crate::common::*;
 const YEAR: i64 = 366 * DAY;
 
 /// Votes where approvals are decided.
-async fn agree(world: &World, person: &str, approval: &str) {
+pub(crate) async fn agree(world: &World, person: &str, approval: &str) {
     let voter = Principal {
         actor: Actor::human(person),
         organization: "main".parse().unwrap(),
@@ -60,7 +60,10 @@ async fn rule_is_set_with_approval_and_made_longer_and_never_shorter() {
     assert!(made["approval_request_id"].as_str().unwrap().starts_with("apr_"));
     assert_eq!(world.put("/retention/transaction", &officer, rule("six_years", 6, false)).await.ok(200)["years"], 6);
     let longer = set(&world, &owner, &cleo, "transaction", rule("seven_years", 9, true)).await.ok(200);
-    assert_eq!((&longer["years"], &longer["keeps_identities"], &longer["rule_version"]), (&json!(9), &json!(true), &json!(2)));
+    assert_eq!(
+        (&longer["years"], &longer["keeps_identities"], &longer["rule_version"]),
+        (&json!(9), &json!(true), &json!(2))
+    );
 
     // Nobody shortens: not an owner, not an officer, not the operator.
     for token in [owner.as_str(), &officer, OPERATOR] {
@@ -75,7 +78,10 @@ async fn rule_is_set_with_approval_and_made_longer_and_never_shorter() {
         let below = world.put("/retention/incident", &owner, rule(class, floor - 1, false)).await;
         below.problem(422, "retention_rule.below_floor");
     }
-    world.put("/retention/incident", &owner, rule("six_years", 101, false)).await.problem(422, "retention_rule.too_long");
+    world
+        .put("/retention/incident", &owner, rule("six_years", 101, false))
+        .await
+        .problem(422, "retention_rule.too_long");
     world.put("/retention/planet", &owner, rule("six_years", 6, false)).await.problem(404, "retention_rule.not_found");
     world.put("/retention/incident", &owner, rule("ten_years", 10, false)).await.problem(400, "request.invalid");
     world.put("/retention/incident", &owner, json!({"class": "six_years"})).await.problem(400, "request.invalid");

@@ -77,3 +77,37 @@ async fn hold_placed_by_one_process_stands_in_the_way_of_an_erasure_by_another()
     approved.problem(409, "erasure.held");
     assert_eq!(one.get(&format!("/users/{ann}"), &owner).await.ok(200)["full_name"], "ann");
 }
+
+#[actix_web::test]
+async fn rule_set_by_one_process_stands_in_the_way_of_an_erasure_by_another() {
+    let Some((one, other)) = two_processes().await else { return };
+    one.owner("main", "olga@example.com").await;
+    let ann = one.member("main", "ann@example.com", "admin").await;
+    let cleo = one.member("main", "cleo@example.com", "compliance").await;
+    let (owner, officer) = (one.token("main", "olga@example.com").await, one.token("main", "cleo@example.com").await);
+    let acting = one.token("main", "ann@example.com").await;
+    let covers = json!([{"kind": "stream", "stream_type": "transaction", "stream_id": "tx-1"}]);
+    one.post("/legal-holds", &acting, json!({"matter": "M", "reason": "r", "covers": covers})).await.ok(201);
+    let request = json!({"subject": ann, "reason": "Asked for it"});
+    let id = one.post("/erasures", &owner, request).await.text("/id");
+    let rule = json!({"class": "six_years", "keeps_identities": true, "reason": "17a-4"});
+    let waits = one.put("/retention/legal_hold", &owner, rule.clone()).await;
+    super::retention::agree(&one, &cleo, &waits.text("/approval_request_id")).await;
+    let known = other.organization("main").ledger.head().await.unwrap().size;
+    assert!(other.organization("main").directory.at_least(known, Duration::from_secs(5)).await);
+    let approve = format!("/erasures/{id}/approve");
+    let (set, approved) = both_at_once(
+        &one,
+        "custody",
+        one.put("/retention/legal_hold", &owner, rule),
+        // The rule is in line first.
+        async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            other.post(&approve, &officer, json!({})).await
+        },
+    )
+    .await;
+    set.ok(201);
+    approved.problem(409, "erasure.retained");
+    assert_eq!(one.get(&format!("/users/{ann}"), &owner).await.ok(200)["full_name"], "ann");
+}

@@ -49,10 +49,15 @@ impl Custody {
 }
 
 impl Directory {
-    /// Waits for the turn, and until the directory has seen all that the ledger has. 503 where that takes too long, and where
+    /// Waits for the turn without asking anything: for whoever has more kept, which goes whatever else is there.
+    pub async fn custody_turn(&self) -> Result<Exclusive, Problem> {
+        exclusive(self.vault(), self.ledger_id(), Matter::Custody).await
+    }
+
+    /// Waits for the turn to take something away, and until the directory has seen all that the ledger has. 503 where that takes too long, and where
     /// an entry is not understood: it may be a hold.
     pub async fn custody(&self) -> Result<Custody, Problem> {
-        let turn = exclusive(self.vault(), self.ledger_id(), Matter::Custody).await?;
+        let turn = self.custody_turn().await?;
         let state = self.up_to_date().await?;
         must_be_understood(&state)?;
         Ok(Custody { state, reader: self.reader().clone(), _turn: turn })

@@ -107,6 +107,11 @@ impl DirectoryState {
         self.gifts.iter().filter(|gift| matches(&gift.what)).cloned().collect()
     }
 
+    /// How much was done after `since`. Where that is the same for two moments, so is what was done after them.
+    pub fn gifts_since(&self, since: i64) -> usize {
+        self.gifts.iter().filter(|gift| gift.at > since).count()
+    }
+
     /// Everybody whose doing these are, as far as they were done after `since`: who did it, and, where those had been let in or
     /// given a role themselves in that time, whoever did that.
     pub fn givers<'a>(&'a self, gifts: impl IntoIterator<Item = &'a Arc<Gift>>, since: i64) -> BTreeSet<&'a str> {
@@ -119,12 +124,10 @@ impl DirectoryState {
             }
             seen.push(gift);
             givers.insert(gift.by.as_str());
+            let person = self.person_of(&gift.by);
+            let is_theirs = |other: &&Gift| other.to().is_some_and(|to| to == gift.by || self.person_of(to) == person);
             let lately = self.gifts.iter().filter(|other| other.at > since && other.at <= gift.at);
-            open.extend(
-                lately
-                    .map(|other| &**other)
-                    .filter(|other| other.to().is_some_and(|to| to == gift.by || self.is_same_person(to, &gift.by))),
-            );
+            open.extend(lately.map(|other| &**other).filter(is_theirs));
         }
         givers
     }

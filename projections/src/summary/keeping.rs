@@ -76,7 +76,8 @@ pub(super) fn erasure(id: &str, event: &ErasureEvent) -> String {
         ErasureEvent::Approved(event) => format!("Erasure {id} approved by {}", event.approved_by),
         ErasureEvent::Rejected(event) => format!("Erasure {id} rejected by {}", event.rejected_by),
         ErasureEvent::Refused(event) => {
-            let retained = event.retained.iter().map(|kept| format!("{} records kept until {}", kept.record_type, kept.until));
+            let retained =
+                event.retained.iter().map(|kept| format!("{} records kept until {}", kept.record_type, kept.until));
             let why: Vec<String> = event.holds.iter().map(|hold| hold.to_string()).chain(retained).collect();
             format!("Erasure {id} refused because of {}", few(&why))
         }

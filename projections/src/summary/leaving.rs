@@ -1,9 +1,9 @@
 //! Sentences about exports. They name ids, kinds and destinations, and repeat nothing that somebody wrote: a sentence is
 //! kept where no key can be destroyed.
 
-use daybook_domain::{ExportEvent, ExportScheduleEvent};
 use daybook_domain::export::{DeliveryCause, DeliveryOutcome, RestsOn, VerificationResult};
 use daybook_domain::export_schedule::{RunCause, ScheduledExport};
+use daybook_domain::{ExportEvent, ExportScheduleEvent};
 
 use super::keeping::few;
 
@@ -99,7 +99,11 @@ pub(super) fn schedule(id: &str, event: &ExportScheduleEvent) -> String {
             }
         },
         ExportScheduleEvent::StandingEnded(event) => {
-            format!("Standing approval {} of schedule {id} ended: {}", event.approval_id, event.why.as_str().replace('_', " "))
+            format!(
+                "Standing approval {} of schedule {id} ended: {}",
+                event.approval_id,
+                event.why.as_str().replace('_', " ")
+            )
         }
         ExportScheduleEvent::Run(event) => {
             let why = match event.cause {

@@ -198,8 +198,17 @@ fn stream_id(stream_type: &str) -> &'static str {
 
 /// Appends every example of the catalogue that is about people.
 async fn append_what_happens_to_people(world: &World) {
-    let about_others =
-        ["transaction", "incident", "ledger", "ledger_keys", "approval_policy", "delegation", "approval", "export"];
+    let about_others = [
+        "transaction",
+        "incident",
+        "ledger",
+        "ledger_keys",
+        "approval_policy",
+        "delegation",
+        "approval",
+        "export",
+        "export_schedule",
+    ];
     for event in daybook_domain::catalogue().iter().filter(|event| !about_others.contains(&event.stream_type)) {
         let mut append = world.prepare(event.stream_type, stream_id(event.stream_type), &[("any", json!({}))]);
         append.events = vec![daybook_ledger::Draft::new(event.event_type, 1, event.example.to_owned())];

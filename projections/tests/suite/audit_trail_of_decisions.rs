@@ -1,4 +1,4 @@
-//! `audit_trail`: what is told of approvals, their policies, delegations and exports.
+//! `audit_trail`: what is told of approvals, their policies, delegations, exports and schedules.
 
 use daybook_ledger::Draft;
 use daybook_read_models::audit_trail;
@@ -69,6 +69,31 @@ const TOLD: &[(&str, &str)] = &[
     ("SEC_17a4", "Export exp_1 handed out to key_0123456789ab"),
     ("SEC_17a4", "Export exp_1 cancelled by usr_5f0c2a9d3b7e41866a1d0c42"),
     ("SEC_17a4", "File of export exp_1 removed by usr_5f0c2a9d3b7e41866a1d0c42"),
+    (
+        "SEC_17a4",
+        "Schedule sch_1 made: transactions as csv for archive, at 0 6 * * MON-FRI in Europe/Zurich \
+         (usr_5f0c2a9d3b7e41866a1d0c42)",
+    ),
+    (
+        "SEC_17a4",
+        "Schedule sch_1 changed by usr_5f0c2a9d3b7e41866a1d0c42: transactions as csv for archive, at 30 6 * * * in \
+         Europe/Zurich",
+    ),
+    ("SEC_17a4", "Schedule sch_1 paused by usr_0b1c2d3e4f5061728394a5b6"),
+    ("SEC_17a4", "Schedule sch_1 resumed by usr_0b1c2d3e4f5061728394a5b6"),
+    ("SEC_17a4", "Schedule sch_1 ended by usr_5f0c2a9d3b7e41866a1d0c42"),
+    ("SEC_17a4", "Standing approval of schedule sch_1 until 2027-11-21T00:00:00.000000Z asked for (apr_1)"),
+    (
+        "SEC_17a4",
+        "Runs of schedule sch_1 need no further approval until 2027-11-21T00:00:00.000000Z: approved by \
+         usr_0b1c2d3e4f5061728394a5b6 (apr_1)",
+    ),
+    ("SEC_17a4", "Standing approval apr_1 of schedule sch_1 ended: policy changed"),
+    (
+        "SEC_17a4",
+        "Run 8 of schedule sch_1: export exp_8b1f0d25b7e48966a3c1f0d25b7e4896 (due at 2026-12-02T05:00:00.000000Z, 1 missed \
+         before; standing approval apr_1)",
+    ),
 ];
 
 async fn decisions_and_exports_are_told_by_ids_and_without_what_anybody_wrote(world: World) {
@@ -78,6 +103,7 @@ async fn decisions_and_exports_are_told_by_ids_and_without_what_anybody_wrote(wo
             "delegation" => "dlg_1",
             "approval" => "apr_1",
             "export" => "exp_1",
+            "export_schedule" => "sch_1",
             _ => continue,
         };
         let mut append = world.prepare(event.stream_type, id, &[("any", json!({}))]);

@@ -127,3 +127,43 @@ impl Watched {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use daybook_identity::directory::Place;
+
+    use super::*;
+
+    const LOOKED: Looked = Looked { opened: 3, is_held_up: false };
+
+    fn record(version: u64) -> ScheduleRecord {
+        ScheduleRecord { schedule: ExportSchedule::default(), place: Place { version, ..Place::default() } }
+    }
+
+    #[test]
+    fn schedule_is_looked_at_when_something_happened_to_it_and_not_else() {
+        let (state, mut watched) = (DirectoryState::default(), Watched::default());
+        let wants = |watched: &Watched, version, now| watched.is_to_be_looked_at("sch_1", &record(version), &state, now);
+        assert!(wants(&watched, 1, 100), "nobody has looked yet");
+        watched.was_looked_at("sch_1", &record(1), &state, 100, LOOKED);
+        assert!(!wants(&watched, 1, 200) && wants(&watched, 2, 200));
+        assert!(wants(&watched, 1, 99), "the clock was set back");
+        assert_eq!((watched.opened("sch_1"), watched.opened("sch_2"), watched.next_due()), (3, 0, None));
+    }
+
+    #[test]
+    fn held_up_and_failing_ones_are_looked_at_again_after_a_pause() {
+        let (state, mut watched) = (DirectoryState::default(), Watched::default());
+        let wants = |watched: &Watched, now| watched.is_to_be_looked_at("sch_1", &record(1), &state, now);
+        watched.was_looked_at("sch_1", &record(1), &state, 0, Looked { is_held_up: true, ..LOOKED });
+        assert_eq!((watched.held_up(), watched.next_due()), (1, Some(RETRY_MICROS)));
+        assert!(!wants(&watched, RETRY_MICROS - 1) && wants(&watched, RETRY_MICROS));
+        assert!(watched.fails("sch_1", RETRY_MICROS, "the disk is full".to_owned()), "that is new");
+        assert!(!watched.fails("sch_1", RETRY_MICROS, "the disk is full".to_owned()));
+        assert_eq!(watched.error().as_deref(), Some("sch_1: the disk is full"));
+        assert_eq!(watched.opened("sch_1"), 3, "what was opened stays so");
+        assert!(!wants(&watched, RETRY_MICROS + 1) && wants(&watched, 2 * RETRY_MICROS));
+        watched.was_looked_at("sch_1", &record(1), &state, 2 * RETRY_MICROS, LOOKED);
+        assert_eq!((watched.error(), watched.held_up()), (None, 0));
+    }
+}

@@ -128,6 +128,10 @@ impl Driver {
         let why = match status {
             None => {
                 let patience = pacing::micros(MISSING_AFTER);
+                // Whoever drives schedules opens that of a run, however long nobody was there to do so.
+                if request.schedule.is_some() {
+                    return waits(Some((self.clock)().saturating_add(patience)));
+                }
                 let due = self.requested_at(request).await?.saturating_add(patience);
                 if due > (self.clock)() {
                     return waits(Some(due));

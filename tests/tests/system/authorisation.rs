@@ -278,6 +278,8 @@ async fn resources(client: &Client, owner: &str, another: &str) -> BTreeMap<&'st
     let approval = made("/v1/approvals", wish, "approval_id").await;
     let exported = client.post("/v1/exports", &json!({"kind": "incidents", "format": "csv", "reason": "ours"})).await;
     let exported = exported.expect(202).json()["export"]["export_id"].as_str().expect("an export").to_owned();
+    let schedule = json!({"name": "Ours", "kind": "incidents", "cron": "0 6 1 * *"});
+    let schedule = made("/v1/export-schedules", schedule, "schedule_id").await;
     let ends = chrono::Utc::now() + chrono::Duration::days(1);
     let delegation = json!({"to": another, "reason": "ours",
         "ends_at": ends.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)});
@@ -306,6 +308,8 @@ async fn resources(client: &Client, owner: &str, another: &str) -> BTreeMap<&'st
         ("/v1/agent/ops/actions", approval),
         ("export_id", exported.clone()),
         ("/v1/exports", exported),
+        ("schedule_id", schedule.clone()),
+        ("/v1/export-schedules", schedule),
         ("/v1/delegations", delegation),
         ("/v1/erasures", erasure),
         ("/v1/legal-holds", hold),

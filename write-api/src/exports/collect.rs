@@ -104,7 +104,7 @@ async fn standing(
 }
 
 /// Whether a file that was made can still be handed out: not for longer than its approval would have lasted, and not where
-/// it is lost, which is recorded. Else the caller asks anew.
+/// it is lost, which is recorded unless it must be kept: what must be is never said to be removed. Else the caller asks anew.
 async fn is_to_be_had(
     desk: &ExportDesk,
     caller: &Principal,
@@ -120,6 +120,11 @@ async fn is_to_be_had(
         return Ok(true);
     }
     tracing::error!(export_id = export.id, "the file of an export is lost; it is asked for anew");
+    let custody = desk.approvals.custody_of_export(&export.id).await?;
+    if custody.kept(desk.now()?.micros()).is_some() {
+        tracing::error!(export_id = export.id, "a legal hold or a retention rule keeps the file that is lost");
+        return Ok(false);
+    }
     let why = Reason::parse("", LOST).map_err(invalid)?;
     let removed = Removed { by: actor(caller)?, why, at: desk.now()? };
     let outcome = desk.execute(&export.id, ExportCommand::Remove(removed), context.clone()).await?;

@@ -16,12 +16,19 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024 * 1024;
 const MAX_PROOF_BYTES: u64 = 256 * 1024 * 1024;
 /// Most bytes of the signature and of the key.
 const MAX_SMALL_BYTES: u64 = 64 * 1024;
-/// Longest silence of the client.
-const SILENCE: Duration = Duration::from_secs(30);
-/// Longest time for all of it.
-const DEADLINE: Duration = Duration::from_secs(600);
+/// How long is waited for an upload.
+const PATIENCE: Patience = Patience { silence: Duration::from_secs(30), deadline: Duration::from_secs(600) };
 /// Most fields.
 const MAX_FIELDS: usize = 16;
+
+/// How long is waited for a client.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// Longest silence.
+    silence: Duration,
+    /// Longest time for all of it.
+    deadline: Duration,
+}
 
 /// What a field is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,13 +77,18 @@ pub(super) struct Sent {
 impl Sent {
     /// Writes each field to a file of its own as it comes. 408 where it is silent for 30 seconds or not done in 10 minutes.
     pub(super) async fn receive(multipart: Multipart) -> Result<Self, Problem> {
-        tokio::time::timeout(DEADLINE, Self::fields(multipart)).await.unwrap_or_else(|_| Err(too_slow()))
+        Self::receive_within(PATIENCE, multipart).await
     }
 
-    async fn fields(mut multipart: Multipart) -> Result<Self, Problem> {
+    async fn receive_within(patience: Patience, multipart: Multipart) -> Result<Self, Problem> {
+        let received = tokio::time::timeout(patience.deadline, Self::fields(patience.silence, multipart)).await;
+        received.unwrap_or_else(|_| Err(too_slow()))
+    }
+
+    async fn fields(silence: Duration, mut multipart: Multipart) -> Result<Self, Problem> {
         let folder = tempfile::tempdir().map_err(|error| Problem::internal(&error))?;
         let mut seen: Vec<Slot> = Vec::new();
-        while let Some(field) = within_patience(multipart.next()).await? {
+        while let Some(field) = within(silence, multipart.next()).await? {
             let field = field.map_err(|error| unreadable(&error))?;
             let name = field.name().unwrap_or_default().to_owned();
             let Some(slot) = Slot::of(&name) else {
@@ -87,7 +99,7 @@ impl Sent {
                 return Err(Problem::invalid(format!("/{name}"), "is there twice"));
             }
             seen.push(slot);
-            write_field(field, &folder.path().join(slot.file_name()), slot.most_bytes()).await?;
+            write_field(silence, field, &folder.path().join(slot.file_name()), slot.most_bytes()).await?;
         }
         for slot in [Slot::File, Slot::Proof, Slot::Signature] {
             if !seen.contains(&slot) {
@@ -139,11 +151,11 @@ impl Sent {
 }
 
 /// Writes a field to a file as it comes; 413 where it is too long.
-async fn write_field(mut field: Field, path: &Path, most_bytes: u64) -> Result<(), Problem> {
+async fn write_field(silence: Duration, mut field: Field, path: &Path, most_bytes: u64) -> Result<(), Problem> {
     let failed = |error: std::io::Error| Problem::internal(&error);
     let mut file = tokio::fs::File::create(path).await.map_err(failed)?;
     let mut length = 0_u64;
-    while let Some(piece) = within_patience(field.next()).await? {
+    while let Some(piece) = within(silence, field.next()).await? {
         let piece = piece.map_err(|error| unreadable(&error))?;
         length = length.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         if length > most_bytes {
@@ -154,8 +166,8 @@ async fn write_field(mut field: Field, path: &Path, most_bytes: u64) -> Result<(
     file.flush().await.map_err(failed)
 }
 
-async fn within_patience<T>(next: impl Future<Output = T>) -> Result<T, Problem> {
-    let next = tokio::time::timeout(SILENCE, next).await;
+async fn within<T>(silence: Duration, next: impl Future<Output = T>) -> Result<T, Problem> {
+    let next = tokio::time::timeout(silence, next).await;
     next.map_err(|_| too_slow())
 }
 
@@ -170,3 +182,52 @@ fn unreadable(error: &MultipartError) -> Problem {
 
 /// A manifest fits into what is taken for hashes.
 const _: () = assert!(MAX_MANIFEST_BYTES as u64 <= MAX_PROOF_BYTES);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use actix_web::error::PayloadError;
+    use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+    use bytes::Bytes;
+    use futures::Stream;
+    use futures::stream::{self, StreamExt as _};
+
+    use super::*;
+
+    const BEGUN: &[u8] = b"--xx\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\nid\n";
+
+    /// What comes of a form that begins as it should and goes on like this.
+    async fn received(patience: Patience, rest: impl Stream<Item = Bytes> + 'static) -> Result<Sent, Problem> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("multipart/form-data; boundary=xx"));
+        let begun = stream::iter([Bytes::from_static(BEGUN)]);
+        let body = begun.chain(rest).map(Ok::<_, PayloadError>);
+        let receiving = Sent::receive_within(patience, Multipart::new(&headers, body));
+        tokio::time::timeout(Duration::from_secs(60), receiving).await.unwrap()
+    }
+
+    #[actix_web::test]
+    async fn upload_that_trickles_for_ever_ends_at_the_deadline() {
+        let trickle = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Some((Bytes::from_static(b"1\n"), ()))
+        });
+        let patience = Patience { silence: Duration::from_secs(600), deadline: Duration::from_millis(200) };
+        let problem = received(patience, trickle).await.err().unwrap();
+        assert_eq!((problem.status(), problem.code()), (408, "request.timeout"));
+    }
+
+    #[actix_web::test]
+    async fn upload_that_falls_silent_is_not_waited_for_until_the_deadline() {
+        let patience = Patience { silence: Duration::from_millis(50), deadline: Duration::from_secs(600) };
+        let problem = received(patience, stream::pending()).await.err().unwrap();
+        assert_eq!((problem.status(), problem.code()), (408, "request.timeout"));
+    }
+
+    #[actix_web::test]
+    async fn upload_that_breaks_off_is_the_clients_fault() {
+        let problem = received(PATIENCE, stream::empty()).await.err().unwrap();
+        assert_eq!((problem.status(), problem.code()), (400, "request.malformed"));
+    }
+}

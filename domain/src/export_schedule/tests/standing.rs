@@ -12,7 +12,6 @@ fn approved(id: &str, until: Timestamp) -> StandingApproved {
         execution_id: line("sch_1"),
         policy_version: 2,
         approved_by: vec![actor("usr_agrees")],
-        broken_glass_by: None,
         until,
         at: days_ahead(1),
     }

@@ -325,3 +325,73 @@ fn is_by(entry: &Entry, whose: &HashSet<&str>) -> bool {
     whose.contains(entry.actor.id.as_str())
         || entries::metadata(entry, "on_behalf_of").is_some_and(|id| whose.contains(id.as_str()))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use std::sync::Arc;
+
+    use daybook_ledger::sequencer::Unobserved;
+    use daybook_ledger::store::sqlite::SqliteStore;
+    use daybook_ledger::{Actor, Append, Draft, Ledger, LedgerId};
+
+    use super::*;
+
+    async fn append(ledger: &Ledger, stream: &StreamKey, version: u64) {
+        let append = Append {
+            stream: stream.clone(),
+            expected_version: version,
+            events: vec![Draft::new("incident.commented", 1, "{}".to_owned())],
+            actor: Actor::human("usr_1"),
+            metadata: r#"{"on_behalf_of":"usr_2"}"#.to_owned(),
+            command: None,
+        };
+        ledger.append(append).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn records_come_whole_up_to_the_end_and_never_more_than_there_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path().join("ledger.db")).unwrap());
+        let ledger = Ledger::open(store, LedgerId::main(), Arc::new(|| 1), Arc::new(Unobserved)).await.unwrap();
+        let (one, other) = (key("incident", "inc_1").unwrap(), key("incident", "inc_2").unwrap());
+        for version in 0..30 {
+            append(&ledger, &one, version).await;
+            append(&ledger, &other, version).await;
+        }
+        let picker = |most: u64| Picker {
+            reader: ledger.reader(),
+            most,
+            size: 60,
+            until: 40,
+            own: [key("export", "exp_1").unwrap(), key("approval", "apr_1").unwrap()],
+            holds: Holds::default(),
+            positions: Vec::new(),
+            records: BTreeMap::new(),
+            seen: HashSet::new(),
+        };
+        let mut whole = picker(20);
+        assert!(whole.record(&one).await.unwrap());
+        assert!(!whole.record(&key("incident", "inc_3").unwrap()).await.unwrap());
+        // Once more, and an entry of it that comes by itself: nothing twice.
+        whole.record(&one).await.unwrap();
+        let entries = ledger.entries(20, 1).await.unwrap();
+        whole.entry(&entries[0], false).await.unwrap();
+        whole.settle().unwrap();
+        assert_eq!(whole.positions, (0..40).step_by(2).collect::<Vec<u64>>());
+        assert_eq!(whole.records["incident"], [0]);
+        assert!(is_by(&entries[0], &HashSet::from(["usr_2"])) && !is_by(&entries[0], &HashSet::from(["usr_3"])));
+
+        let mut too_many = picker(19);
+        let outcome = async {
+            too_many.record(&one).await?;
+            too_many.settle()
+        };
+        let refused = outcome.await.unwrap_err();
+        assert!(matches!(refused, PackError::TooManyEntries(19)) && refused.is_permanent(), "{refused}");
+        // A long stream ends the search soon after twice as many.
+        let mut soon = picker(5);
+        assert!(soon.record(&one).await.is_err());
+    }
+}

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{policy, terms};
 
 /// What a gated action leaves in the ledger, by the type of its entry. None of these may be there without a grant.
-const EFFECTS: [&str; 8] = [
+const EFFECTS: [&str; 9] = [
     "approval.consumed",
     "approval_policy.defined",
     "approval_policy.retired",
@@ -22,6 +22,7 @@ const EFFECTS: [&str; 8] = [
     "erasure.performed",
     "export.approved",
     "export.generated",
+    "export_schedule.standing_approved",
     "retention_rule.set",
 ];
 
@@ -38,16 +39,25 @@ async fn every_way_to_a_gated_action_is_listed_and_none_leads_there_unapproved()
     let asked = owner.client.post("/v1/erasures", &erasure).await.expect(201).json();
     let erasure = asked["id"].as_str().unwrap().to_owned();
 
+    let schedule = json!({"name": "Monthly", "kind": "entries", "cron": "0 6 1 * *"});
+    let made = owner.client.post("/v1/export-schedules", &schedule).await.expect(201).json();
+    let schedule = made["schedule_id"].as_str().unwrap().to_owned();
+
     // One that can be taken back. It needed an approval: what comes afterwards is looked at.
     policy(&owner, &server.person(MAIN, "compliance").await, "export.transactions", &terms(&[(1, "compliance")])).await;
     let before = effects(&server).await;
 
+    let soon = chrono::Utc::now() + chrono::Duration::days(30);
+    let soon = soon.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+    let later = chrono::Utc::now() + chrono::Duration::days(60);
+    let later = later.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
     let bodies: BTreeMap<&str, Value> = BTreeMap::from([
         ("POST /v1/exports", json!({"kind": "transactions", "format": "csv", "reason": "for the auditor"})),
         (
             "PUT /v1/approval-policies/{action}",
             json!({"rules": [{"terms": terms(&[])}], "reason": "no more approvals"}),
         ),
+        ("POST /v1/export-schedules/{id}/standing-approval", json!({ "until": soon })),
         ("DELETE /v1/approval-policies/{action}", json!({"reason": "no more approvals"})),
         ("PUT /v1/retention/{record_type}", json!({"class": "six_years", "reason": "17a-4"})),
     ]);
@@ -61,6 +71,7 @@ async fn every_way_to_a_gated_action_is_listed_and_none_leads_there_unapproved()
             ("action", _) => "export.transactions".to_owned(),
             ("record_type", _) => "transaction".to_owned(),
             ("id", path) if path.contains("/erasures/") => erasure.clone(),
+            ("id", path) if path.contains("/export-schedules/") => schedule.clone(),
             _ => "nothing-of-this-name".to_owned(),
         });
         let mut request = owner.client.request(&operation.method, &path);
@@ -89,7 +100,18 @@ async fn every_way_to_a_gated_action_is_listed_and_none_leads_there_unapproved()
     for kind in ["transactions", "incidents", "users", "agent_actions", "audit_trail", "entries"] {
         let wish = json!({"kind": kind, "format": "json", "reason": "for the auditor"});
         owner.client.post("/v1/exports", &wish).await.expect(202);
-        ways.entry(format!("export.{kind}")).or_default().insert("POST /v1/exports".to_owned());
+        let way = ways.entry(format!("export.{kind}")).or_default();
+        way.insert("POST /v1/exports".to_owned());
+        // A schedule of such exports asks for all of its runs, or run by run.
+        let schedule = json!({"name": "Monthly", "kind": kind, "cron": "0 6 1 * *", "standing_until": soon});
+        let made = owner.client.post("/v1/export-schedules", &schedule).await.expect(201).json();
+        assert!(made["approval_request_id"].is_string(), "{made}");
+        way.insert("POST /v1/export-schedules".to_owned());
+        let id = made["schedule_id"].as_str().unwrap();
+        for (rest, body) in [("run", Value::Null), ("standing-approval", json!({ "until": later }))] {
+            owner.client.post(&format!("/v1/export-schedules/{id}/{rest}"), &body).await.expect(202);
+            way.insert(format!("POST /v1/export-schedules/{{id}}/{rest}"));
+        }
     }
     assert_eq!(effects(&server).await, before, "something gated happened without a grant");
     let mut text = String::from(
@@ -104,7 +126,8 @@ async fn every_way_to_a_gated_action_is_listed_and_none_leads_there_unapproved()
     }
     text.push_str(
         "\nAn erasure is carried out by the vote that completes its approval (POST /v1/erasures/{id}/approve), or after a hold was\n\
-         released (POST /v1/erasures/{id}/perform); an export by the server itself once it is approved.\n",
+         released (POST /v1/erasures/{id}/perform); an export by the server itself once it is approved, and one that a schedule runs at\n\
+         its time under the standing approval of the schedule.\n",
     );
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/gated-actions.txt");
     if std::env::var_os("UPDATE_DOCS").is_some() {

@@ -1,5 +1,6 @@
 //! Exports from outside: asked for, agreed to, made, proved, delivered.
 
+mod audit;
 mod crash;
 mod delivery;
 mod evidence;

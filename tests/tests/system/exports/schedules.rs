@@ -5,11 +5,11 @@
 
 use daybook_tests::people::MAIN;
 use daybook_tests::receivers::HttpReceiver;
-use daybook_tests::{Options, Person, Server, Store, both_stores, eventually};
+use daybook_tests::{Options, Person, Server, Store, both_stores, command_line, data, eventually};
 use serde_json::{Value, json};
 
 use super::delivery::{webhook, with_destinations};
-use super::{People, bytes, transactions};
+use super::{People, bytes};
 use crate::faults::Injector;
 
 const MINUTE: i64 = 60;
@@ -44,6 +44,15 @@ impl Stage {
     /// The servers' time, so many minutes after the begin.
     fn time(minutes: i64) -> chrono::DateTime<chrono::Utc> {
         chrono::Utc::now() + chrono::Duration::seconds(BEGIN + minutes * MINUTE)
+    }
+
+    /// Records transactions that happen between the begin and the first time that is due.
+    async fn transactions(server: &Server, count: usize) {
+        for number in 0..count {
+            let mut transaction = data::transaction(&format!("TX-{number:06}"));
+            transaction["timestamp"] = Self::time(10).to_rfc3339_opts(chrono::SecondsFormat::Micros, true).into();
+            server.client().post("/v1/transactions", &transaction).await.expect(201);
+        }
     }
 
     /// A schedule of every hour, due half an hour after the begin for the first time.
@@ -91,7 +100,7 @@ async fn schedule_makes_and_delivers_a_file_once_somebody_agreed_to_the_run(stor
     let Some(stage) = Stage::new().await else { return };
     let server = Server::start_with(store, stage.options()).await;
     let people = People::of(&server).await;
-    transactions(&server, 7).await;
+    Stage::transactions(&server, 7).await;
     let made = people.asker.client.post("/v1/export-schedules", &Stage::hourly()).await.expect(201).json();
     let id = made["schedule_id"].as_str().unwrap().to_owned();
     assert_eq!(made["next_runs"].as_array().map(Vec::len), Some(5), "{made}");
@@ -144,7 +153,7 @@ async fn standing_approval_carries_every_run_until_it_is_taken_back(store: &Stor
     let Some(stage) = Stage::new().await else { return };
     let server = Server::start_with(store, stage.options()).await;
     let people = People::of(&server).await;
-    transactions(&server, 5).await;
+    Stage::transactions(&server, 5).await;
     let mut wish = Stage::hourly();
     wish["standing_until"] = Stage::time(60 * 24 * 30).to_rfc3339_opts(chrono::SecondsFormat::Micros, true).into();
     let made = people.asker.client.post("/v1/export-schedules", &wish).await.expect(201).json();
@@ -194,7 +203,7 @@ async fn one_run_stands_for_the_times_at_which_no_server_was_there(store: &Store
     let Some(stage) = Stage::new().await else { return };
     let server = Server::start_with(store, stage.options()).await;
     let people = People::of(&server).await;
-    transactions(&server, 3).await;
+    Stage::transactions(&server, 3).await;
     let made = people.asker.client.post("/v1/export-schedules", &Stage::hourly()).await.expect(201).json();
     let id = made["schedule_id"].as_str().unwrap().to_owned();
     server.kill9();
@@ -315,10 +324,10 @@ async fn schedules_are_made_approved_and_ended_from_the_command_line(store: &Sto
     let people = People::of(&server).await;
     let token = people.asker.access_token.clone();
     let run = async |arguments: &[&str]| {
-        let mut all = vec!["schedule"];
-        all.extend(arguments);
-        all.extend(["--token", token.as_str(), "--json"]);
-        store.daybook(&all).await
+        let mut command = command_line::command();
+        command.env_remove("DAYBOOK_OPERATOR_TOKEN").env("DAYBOOK_TOKEN", &token);
+        command.arg("schedule").args(arguments).arg("--json").args(store.arguments());
+        command_line::finish(&mut command).await
     };
     let line = ["add", "Month end", "transactions", "--cron", "0 6 1 * *", "--time-zone", "Europe/Berlin"];
     let made =

@@ -227,7 +227,7 @@ async fn files_go_after_their_days_unless_a_hold_or_a_rule_keeps_them(store: &St
     injector.set_clock(31 * DAY);
     let people = again(&people).await;
     let gone = people.once(&first, &["removed"]).await;
-    assert_eq!(gone["rows"], 0, "what was recorded of it stays: {gone}");
+    assert!(gone["sha256"].is_string() || gone["file"].is_object(), "what was recorded of it stays: {gone}");
     people.once(&second, &["generated"]).await;
     injector.set_clock(33 * DAY);
     let people = again(&people).await;
