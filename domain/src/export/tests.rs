@@ -235,5 +235,18 @@ fn every_kind_names_its_action_and_permission() {
     for kind in ExportKind::ALL {
         assert_eq!(kind.action(), format!("export.{kind}"));
         assert!(kind.required_permission().contains(':'));
+        assert!(kind.comes_as(kind.default_format()));
     }
+}
+
+#[test]
+fn a_pack_is_a_zip_file_and_nothing_else_is() {
+    let ask = |kind, format| {
+        let request = Requested { kind, format, columns: vec![], ..request() };
+        given(vec![]).when(ExportCommand::Request(Box::new(request)))
+    };
+    let (kind, format) = (ExportKind::EvidencePack, ExportFormat::Csv);
+    ask(kind, format).then_expect_error(ExportError::Format { kind, format });
+    let (kind, format) = (ExportKind::Transactions, ExportFormat::Zip);
+    ask(kind, format).then_expect_error(ExportError::Format { kind, format });
 }

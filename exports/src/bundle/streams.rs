@@ -7,10 +7,7 @@ use futures::Stream;
 const STREAM_PAGE: usize = 500;
 
 /// All entries of one stream in version order, page by page.
-pub fn stream_entries(
-    reader: LedgerReader,
-    key: StreamKey,
-) -> impl Stream<Item = Result<Entry, StoreError>> + Send {
+pub fn stream_entries(reader: LedgerReader, key: StreamKey) -> impl Stream<Item = Result<Entry, StoreError>> + Send {
     async_stream::try_stream! {
         let mut version = 1;
         loop {

@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn matter_and_period_are_needed_and_the_rest_is_read() {
         let recorded =
-            filters(ExportKind::EvidencePack, &asked(&[("streams", r#"["transaction/TX/1"]"#), ("people", "TRUE")])).unwrap();
+            filters(ExportKind::EvidencePack, &asked(&[("streams", r#"["transaction/TX/1"]"#), ("people", "TRUE")]))
+                .unwrap();
         assert_eq!(filters(ExportKind::EvidencePack, &recorded).unwrap(), recorded);
         let query = PackQuery::read(&recorded).unwrap();
         assert_eq!(query.streams, [StreamKey::new("transaction", "TX/1").unwrap()]);

@@ -341,7 +341,12 @@ fn approvals(page: &mut String, report: &Report) -> fmt::Result {
     let (shown, total) = (report.approvals.len(), report.approvals_total);
     cut(page, shown, total, MAX_DECISIONS, "requests for approval", "approvals.json")?;
     for approval in &report.approvals {
-        writeln!(page, "<article class=\"record\">\n<h3>{}</h3>\n<p>{}</p>", Safe(&approval.id), Safe(&approval.summary))?;
+        writeln!(
+            page,
+            "<article class=\"record\">\n<h3>{}</h3>\n<p>{}</p>",
+            Safe(&approval.id),
+            Safe(&approval.summary)
+        )?;
         facts(page, &approval.facts)?;
         if approval.votes.is_empty() {
             writeln!(page, "<p>Nobody voted.</p>")?;

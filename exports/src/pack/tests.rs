@@ -64,7 +64,10 @@ fn nothing_that_the_ledger_holds_is_markup_in_the_report() {
 #[test]
 fn what_was_cut_is_said_with_where_all_of_it_is() {
     let page = render_report(&report("tame"));
-    assert!(page.contains("There are 500 records; 1 are shown here, at most 200. All of them are in index.csv"), "{page}");
+    assert!(
+        page.contains("There are 500 records; 1 are shown here, at most 200. All of them are in index.csv"),
+        "{page}"
+    );
     assert!(page.contains("There are 90 entries of this record; 1 are shown here"), "{page}");
     assert!(page.contains("1,234,567 entries"), "{page}");
 }

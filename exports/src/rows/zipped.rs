@@ -46,7 +46,8 @@ pub(crate) fn changed(file: File, most: usize) -> Option<Vec<String>> {
     let mut changed = Vec::new();
     for Listed { path, bytes, sha256 } in &manifest.files {
         let is_same = match zip.by_name(path) {
-            Ok(found) => digest(found.take(bytes.saturating_add(1))).is_some_and(|(length, found)| (length, &found) == (*bytes, sha256)),
+            Ok(found) => digest(found.take(bytes.saturating_add(1)))
+                .is_some_and(|(length, found)| (length, &found) == (*bytes, sha256)),
             Err(_) => false,
         };
         if !is_same {

@@ -10,6 +10,7 @@ mod compatible;
 mod departments;
 mod documented;
 mod erasure;
+mod erasure_approvals;
 mod grants;
 mod holds;
 mod inviting;

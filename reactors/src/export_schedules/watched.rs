@@ -143,7 +143,8 @@ mod tests {
     #[test]
     fn schedule_is_looked_at_when_something_happened_to_it_and_not_else() {
         let (state, mut watched) = (DirectoryState::default(), Watched::default());
-        let wants = |watched: &Watched, version, now| watched.is_to_be_looked_at("sch_1", &record(version), &state, now);
+        let wants =
+            |watched: &Watched, version, now| watched.is_to_be_looked_at("sch_1", &record(version), &state, now);
         assert!(wants(&watched, 1, 100), "nobody has looked yet");
         watched.was_looked_at("sch_1", &record(1), &state, 100, LOOKED);
         assert!(!wants(&watched, 1, 200) && wants(&watched, 2, 200));

@@ -94,9 +94,20 @@ impl Plan {
         let (driver, (stop, stopping)) = (self.driver().await, watch::channel(false));
         let driving = tokio::spawn(async move { driver.run(stopping).await.unwrap() });
         let schedule = self.wait_for(done).await;
+        while !self.is_opened(&schedule).await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         stop.send_replace(true);
         driving.await.unwrap();
         schedule
+    }
+
+    /// Whether the last run has its export, and that its approval.
+    async fn is_opened(&self, schedule: &ExportSchedule) -> bool {
+        let Some(run) = schedule.last_run() else { return true };
+        let export = self.world.exports.load(run.export_id.as_str()).await.unwrap();
+        let approval = self.world.decisions.load(run.approval_id.as_str()).await.unwrap();
+        export.is_some() && approval.is_some()
     }
 
     async fn wait_for(&self, done: impl Fn(&ExportSchedule) -> bool) -> ExportSchedule {
@@ -352,10 +363,7 @@ mod suite {
             let due = plan.world.now();
             let is_there = async || {
                 let schedule = plan.schedule().await;
-                let Some(run) = schedule.last_run().filter(|run| run.run == number) else { return false };
-                let export = plan.world.exports.load(run.export_id.as_str()).await.unwrap();
-                let approval = plan.world.decisions.load(run.approval_id.as_str()).await.unwrap();
-                export.is_some() && approval.is_some()
+                schedule.runs() == number && plan.is_opened(&schedule).await
             };
             let mut attempts = 0;
             while !is_there().await {

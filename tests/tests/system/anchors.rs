@@ -13,14 +13,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// The `openssl` program behind a port; does not answer while `down`.
-struct Tsa {
+pub(crate) struct Tsa {
     url: String,
-    roots: String,
+    /// The file with its root certificate.
+    pub(crate) roots: String,
     down: Arc<AtomicBool>,
 }
 
 impl Tsa {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let authority = Authority::good(Key::P256);
         let roots = authority.file("root.pem").display().to_string();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -38,7 +39,8 @@ impl Tsa {
         Self { url, roots, down }
     }
 
-    fn settings(&self, interval: &str) -> Vec<(String, String)> {
+    /// What a server is told so that it has checkpoints stamped.
+    pub(crate) fn settings(&self, interval: &str) -> Vec<(String, String)> {
         let pairs = [
             ("DAYBOOK_TSA_URL", self.url.as_str()),
             ("DAYBOOK_TSA_ROOTS", &self.roots),

@@ -34,7 +34,7 @@ async fn audit_trail_with_a_limit_has_the_newest_rows_and_the_newest_first(store
     };
     assert_eq!(named(&rows(&asker, &other, &format!("{path}&limit=3")).await), [5, 4, 3]);
     assert_eq!(named(&rows(&asker, &other, path).await), [1, 2, 3, 4, 5]);
-    for wrong in ["0", "-1", "three"] {
+    for wrong in ["-1", "three"] {
         asker.client.get(&format!("{path}&limit={wrong}")).await.expect_problem_of(&[400, 422]);
     }
 }

@@ -6,12 +6,13 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use daybook_tests::people::MAIN;
-use daybook_tests::{Finished, Server, Store, both_stores, command_line, data};
+use daybook_tests::{Finished, Options, Server, Store, both_stores, command_line, data, eventually};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::process::Command;
 
 use super::{People, bytes};
+use crate::anchors::Tsa;
 
 /// What a ledger may hold that would like to be something else.
 const HOSTILE: &str = "<script>alert('x')</script><img src=x onerror=alert(1)> =HYPERLINK(\"x\")";
@@ -423,4 +424,36 @@ async fn everything_of_a_period_is_packed_over_the_command_line(store: &Store) {
     assert!(pack.text("records/user.ndjson").lines().count() >= 2);
     // What is sealed stays sealed.
     assert!(!pack.files.values().any(|content| String::from_utf8_lossy(content).contains(&people.asker.email)));
+}
+
+both_stores!(time_stamps_of_a_pack_are_verified_by_openssl);
+
+async fn time_stamps_of_a_pack_are_verified_by_openssl(store: &Store) {
+    let tsa = Tsa::start().await;
+    let options = Options { environment: tsa.settings("1"), ..Options::default() };
+    let server = Server::start_with(store, options).await;
+    let people = People::of(&server).await;
+    let (_, hold) = a_matter(&server, &people).await;
+    let last = server.client().ledger_size().await;
+    let position = eventually("the matter is stamped", async || {
+        let entries = server.client().entries().await;
+        let covers = |entry: &&Value| {
+            entry["event_type"] == "ledger.anchored" && entry["payload"]["size"].as_u64() >= Some(last)
+        };
+        entries.iter().find(covers).map(|entry| entry["position"].to_string())
+    })
+    .await;
+    let export = people.approved(&wish(&json!({"hold": hold}))).await;
+    people.once(&export, &["generated"]).await;
+    let pack = Fetched::of(&server, &people, &export, store).await;
+    for ending in ["token", "txt"] {
+        std::fs::write(pack.path(ending), &pack.files[&format!("timestamps/{position}.{ending}")]).unwrap();
+    }
+    let mut command = Command::new("openssl");
+    command.args(["ts", "-verify", "-token_in", "-in"]).arg(pack.path("token")).arg("-data").arg(pack.path("txt"));
+    let verified = command_line::finish(command.args(["-CAfile", &tsa.roots])).await;
+    assert!(verified.text().contains("Verification: OK"), "{}", verified.text());
+    assert!(pack.text("report.html").contains(&format!("timestamps/{position}.token")));
+    let arguments = ["verify", "--tsa-roots", tsa.roots.as_str()];
+    auditor(&arguments, &pack.path("pack.zip"), &pack.path("keys.txt")).await.expect(0);
 }

@@ -166,6 +166,15 @@ async fn rules_are_never_shortened_by_an_owner_nor_through_an_approved_request(s
     assert_eq!(set(&other, &owner, "transaction", &rule("seven_years", 8, true)).await["rule_version"], 2);
     let listed = store.daybook(&["retention", "list", "--json"]).await.expect(0).json();
     assert_eq!((&listed["items"][0]["record_type"], &listed["items"][0]["years"]), (&json!("transaction"), &json!(8)));
+    owner.client.post("/v1/transactions", &daybook_tests::data::transaction("TX-1")).await.expect(201);
+    let of = store.daybook(&["retention", "of", "transaction/TX-1"]).await.expect(0).stdout;
+    let told = |heading: &str, value: &str| {
+        of.lines().any(|line| line.starts_with(heading) && line.trim_end().ends_with(value))
+    };
+    assert!(told("years", "8") && told("holds", "-") && told("may be disposed of", "false"), "{of}");
+    let arguments = ["retention", "set", "incident", "--class", "five_years", "--reason", "MiFID II"];
+    let waits = store.daybook(&arguments).await.expect(0).stdout;
+    assert!(waits.contains("somebody else approves apr_"), "{waits}");
     let report = store.verified().await;
     assert_eq!(report["ledgers"][0]["approvals"]["verdict"], "verified", "{report}");
 }
