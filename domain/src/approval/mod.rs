@@ -22,8 +22,8 @@ mod voting;
 
 use serde::{Deserialize, Serialize};
 
-pub use action::{Action, ActionDigest, Change, MAX_ACTION_BYTES, MAX_CHANGES, MAX_PARAMETER_NAME, MAX_PARAMETERS};
 pub(crate) use action::STANDING_RESOURCE;
+pub use action::{Action, ActionDigest, Change, MAX_ACTION_BYTES, MAX_CHANGES, MAX_PARAMETER_NAME, MAX_PARAMETERS};
 pub use action_type::{ActionType, EXTERNAL_PREFIX, KnownAction, MAX_ACTION_TYPE};
 pub use ballot::NeededVotes;
 pub use command::{ApprovalCommand, ApprovalStatus, ReviewOutcome, VoidReason};

@@ -39,7 +39,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
         &["daybook-domain", "daybook-ledger", "daybook-http-kit", "daybook-identity"],
         &["sqlx", "rusqlite", "reqwest"],
     ),
-    ("daybook-exports", &["daybook-domain", "daybook-ledger"], &["sqlx", "rusqlite", "actix-web", "utoipa"]),
+    ("daybook-exports", &["daybook-domain", "daybook-ledger"], &["sqlx", "rusqlite", "actix-web"]),
     ("daybook-time-stamping", &[], &["sqlx", "rusqlite", "actix-web", "reqwest", "tokio", "rand", "rustls"]),
     ("daybook-http-kit", &["daybook-ledger"], &["sqlx", "rusqlite", "reqwest"]),
     (
