@@ -113,6 +113,10 @@ async fn every_way_to_a_gated_action_is_listed_and_none_leads_there_unapproved()
             way.insert(format!("POST /v1/export-schedules/{{id}}/{rest}"));
         }
     }
+    let filters = json!({"matter": "Case 7", "start": "2026-01-01", "end": "2099-12-31"});
+    let pack = json!({"kind": "evidence_pack", "filters": filters, "reason": "for the court"});
+    owner.client.post("/v1/exports", &pack).await.expect(202);
+    ways.entry("export.evidence_pack".to_owned()).or_default().insert("POST /v1/exports".to_owned());
     assert_eq!(effects(&server).await, before, "something gated happened without a grant");
     let mut text = String::from(
         "Every way to an action that needs an approval. Made by calling every operation as an owner\n\
