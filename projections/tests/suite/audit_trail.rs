@@ -176,8 +176,9 @@ const ABOUT_PEOPLE: &[&str] = &[
     "Erasure era_1 of subject usr_5f0c2a9d3b7e41866a1d0c42 requested by usr_0b1c2d3e4f5061728394a5b6",
     "Erasure era_1 approved by usr_c7d8e9f00112233445566778",
     "Erasure era_1 rejected by usr_c7d8e9f00112233445566778",
-    "Erasure era_1 refused because of hld_1",
+    "Erasure era_1 refused because of hld_1, transaction records kept until 2033-11-21T10:00:00.000000Z",
     "Erasure era_1 performed: the key of subject usr_5f0c2a9d3b7e41866a1d0c42 was destroyed",
+    "Records of the type transaction are kept for 7 years (seven_years), and whoever acted in them stays known as long",
 ];
 
 fn stream_id(stream_type: &str) -> &'static str {
@@ -192,6 +193,7 @@ fn stream_id(stream_type: &str) -> &'static str {
         "access" => "acc_1",
         "legal_hold" => "hld_1",
         "erasure" => "era_1",
+        "retention_rule" => "transaction",
         other => panic!("{other} has no stream here"),
     }
 }

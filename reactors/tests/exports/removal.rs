@@ -49,6 +49,15 @@ mod suite {
         id
     }
 
+    async fn gone(world: &World) {
+        let gone = async {
+            while !world.names().is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(40), gone).await.expect("nothing is left");
+    }
+
     pub async fn a_file_goes_when_its_days_are_over_and_not_before(mut world: World) {
         world.settings.keep_files_days = Some(30);
         let id = world.ask_and_approve(world.request(ExportKind::Incidents, ExportFormat::Csv)).await;
@@ -66,11 +75,11 @@ mod suite {
         assert_eq!(world.export(&id).await.status(), Some(ExportStatus::Generated));
         world.pass_seconds(2 * 3_600);
         world.wait_for(&id, is_at(ExportStatus::Removed)).await;
-        going.wait_for(|status| status.removed == 1 && status.unfinished == 0).await.unwrap();
+        // Leases end by this clock as well: a driver that has lost its own may leave the files to the next, and counts nothing.
+        gone(&world).await;
         stop.send_replace(true);
         driving.await.unwrap();
         folding.await.unwrap();
-        assert_eq!(world.names(), [""; 0]);
         let removed = world.entries("export.removed").await;
         assert_eq!((removed.len(), removed[0].actor.clone()), (1, Actor::system("exports")));
         let payload: Value = serde_json::from_str(removed[0].payload.as_deref().unwrap()).unwrap();
@@ -102,12 +111,7 @@ mod suite {
         let driver = world.driver(&[]).await;
         let (stop, stopping) = watch::channel(false);
         let driving = tokio::spawn(async move { driver.run(stopping).await.unwrap() });
-        let gone = async {
-            while !world.names().is_empty() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), gone).await.expect("nothing is left");
+        gone(&world).await;
         stop.send_replace(true);
         driving.await.unwrap();
     }
