@@ -2,24 +2,30 @@
 //!
 //! Whoever has a schedule run, the clock or somebody who asks for it, does it here. The entry of the run comes first and
 //! says everything that follows from it, the ids of the export and its approval among it; so whoever comes after a crash
-//! opens the same export, and nobody opens it twice. No run is recorded before the one before it was opened.
+//! opens the same export, and nobody opens it twice. No run is recorded before the one before it was opened: who records one
+//! says which was seen opened, and the schedule refuses where that is not its last. A schedule whose last run waits for an
+//! approval of its own asks for no other: what falls due meanwhile is one run, afterwards.
+
+use std::sync::Arc;
 
 use daybook_domain::InvalidField;
 use daybook_domain::approval::{Approval, ApprovalStatus, VoidReason};
 use daybook_domain::export::{Export, ExportCommand, ExportStatus, RestsOn};
 use daybook_domain::export_schedule::{
-    ExportSchedule, ExportScheduleCommand, ExportScheduleError, RunCause, StandingApproved, StandingEnd,
-    StandingRequested,
+    ExportSchedule, ExportScheduleCommand, ExportScheduleError, RunCause, ScheduleStatus, StandingApproved,
+    StandingEnd, StandingRequested,
 };
 use daybook_domain::names::ApprovalId;
 use daybook_domain::refusal::Refusal;
 use daybook_domain::text::ActorId;
 use daybook_http_kit::Problem;
 use daybook_ledger::commands::{CommandContext, CommandError, Commands, Outcome};
+use tokio::sync::Mutex;
 
 use crate::gate::RedeemError;
+use crate::held_up::HeldUp;
 use crate::problems::{refusal, refused};
-use crate::service::{Approvals, commands, following, recorded};
+use crate::service::{Approvals, TRIES, commands, following, recorded};
 
 /// How long a request for a standing approval may be missing, in microseconds. Whoever asks opens it at the same time.
 const MISSING_AFTER_MICROS: i64 = 10 * 60 * 1_000_000;
@@ -30,6 +36,8 @@ pub struct ExportRuns {
     approvals: Approvals,
     schedules: Commands<ExportSchedule>,
     exports: Commands<Export>,
+    /// Held while somebody has one run: others wait their turn.
+    asking: Arc<Mutex<()>>,
 }
 
 /// A run that was opened.
@@ -48,8 +56,10 @@ pub enum DueRun {
     Ran(Box<OpenedRun>),
     /// Nothing is due, or somebody else has run it.
     NothingDue,
-    /// Whoever made the schedule may not ask for such exports now. It stays due.
-    HeldUp,
+    /// Something is in the way. What is due stays due.
+    HeldUp(HeldUp),
+    /// One is due, and waits until the approval of the last one was decided on.
+    Waits(ApprovalId),
 }
 
 impl ExportRuns {
@@ -59,6 +69,7 @@ impl ExportRuns {
         Self {
             schedules: commands(&ledger, ExportSchedule::REDUCER_VERSION, ExportSchedule::HOLDS_PERSONAL_DATA),
             exports: commands(&ledger, Export::REDUCER_VERSION, Export::HOLDS_PERSONAL_DATA),
+            asking: Arc::default(),
             approvals,
         }
     }
@@ -134,17 +145,33 @@ impl ExportRuns {
     /// Runs a schedule that is due.
     pub async fn run_due(&self, id: &str, context: &CommandContext) -> Result<DueRun, Problem> {
         let schedule = self.find(id).await?.aggregate;
-        let at = self.approvals.timestamp()?;
-        let Some(due) = schedule.due(at) else { return Ok(DueRun::NothingDue) };
-        if !self.approvals.owner_may(&schedule).await? {
-            return Ok(DueRun::HeldUp);
+        if schedule.status() != Some(ScheduleStatus::Active) {
+            return Ok(DueRun::NothingDue);
         }
-        self.open_last(&schedule, context).await?;
+        let at = self.approvals.timestamp()?;
+        if let Some(why) = self.approvals.held_up_by(&schedule, at).await? {
+            return Ok(DueRun::HeldUp(why));
+        }
+        let Some(due) = schedule.due(at) else { return Ok(DueRun::NothingDue) };
+        let last = match self.open_last(&schedule, context).await {
+            Ok(last) => last,
+            Err(problem) => return held_up(problem),
+        };
         let rests_on = self.what_it_rests_on(id, &schedule, context).await?;
+        if rests_on == RestsOn::Own {
+            if let Some(undecided) = last.and_then(|last| last.approval).filter(is_undecided) {
+                let approval_id = ApprovalId::parse("", undecided.id).map_err(|error| unusable(&error))?;
+                return Ok(DueRun::Waits(approval_id));
+            }
+            if let Err(problem) = self.approvals.owner_may_ask(&schedule).await {
+                return held_up(problem);
+            }
+        }
         let command = ExportScheduleCommand::Run {
             cause: RunCause::Due,
             scheduled_for: Some(due.scheduled_for),
             rests_on,
+            opened: schedule.runs(),
             by: None,
             at,
         };
@@ -154,8 +181,26 @@ impl ExportRuns {
         Ok(opened.map_or(DueRun::NothingDue, |opened| DueRun::Ran(Box::new(opened))))
     }
 
-    /// Runs a schedule once because somebody wants it. A repeat of the command runs nothing again.
+    /// Runs a schedule once because somebody wants it. A repeat of the command runs nothing again. Whoever calls sees to it
+    /// that it comes to its end: where it is given up, a run that was recorded is opened only by whoever comes next.
     pub async fn run_asked(
+        &self,
+        id: &str,
+        by: ActorId,
+        context: &CommandContext,
+    ) -> Result<(Outcome<ExportSchedule>, OpenedRun), Problem> {
+        let _turn = self.asking.lock().await;
+        for _ in 1..TRIES {
+            match self.run_once(id, by.clone(), context).await {
+                // In another process, or because it was due: that run is opened first.
+                Err(problem) if problem.code() == ExportScheduleError::RanMeanwhile.code() => {}
+                done => return done,
+            }
+        }
+        self.run_once(id, by, context).await
+    }
+
+    async fn run_once(
         &self,
         id: &str,
         by: ActorId,
@@ -168,9 +213,11 @@ impl ExportRuns {
         }
         self.open_last(&schedule, context).await?;
         let rests_on = self.what_it_rests_on(id, &schedule, context).await?;
-        let at = self.approvals.timestamp()?;
-        let command =
-            ExportScheduleCommand::Run { cause: RunCause::Asked, scheduled_for: None, rests_on, by: Some(by), at };
+        if rests_on == RestsOn::Own {
+            self.approvals.owner_may_ask(&schedule).await?;
+        }
+        let (cause, by, opened, at) = (RunCause::Asked, Some(by), schedule.runs(), self.approvals.timestamp()?);
+        let command = ExportScheduleCommand::Run { cause, scheduled_for: None, rests_on, opened, by, at };
         let ran = self.carry_out(id, command, context.clone()).await?;
         let opened = self.open_last(&ran.aggregate, context).await?;
         let opened = opened.ok_or_else(|| refused(&ExportScheduleError::not_found()))?;
@@ -274,6 +321,16 @@ impl ExportRuns {
         // Refused: it was changed, ended or asked for anew meanwhile, or the time until which it was to be is over.
         Ok(accepted.is_none().then_some(StandingEnd::Expired))
     }
+}
+
+/// What became of a time that is due where the request for its approval, or that of the last run, was refused.
+fn held_up(problem: Problem) -> Result<DueRun, Problem> {
+    HeldUp::of(&problem).map(DueRun::HeldUp).ok_or(problem)
+}
+
+/// Whether others still decide on a request.
+fn is_undecided(approval: &Outcome<Approval>) -> bool {
+    matches!(approval.aggregate.status(), None | Some(ApprovalStatus::Draft | ApprovalStatus::Pending))
 }
 
 /// How a request ended that is not to be used any more.

@@ -5,7 +5,10 @@
 //! every id that the person has or had. That only takes away: what a requester may do with a request, the account alone may
 //! that made it.
 
+use std::collections::BTreeSet;
+
 use daybook_domain::approval::{Approval, ApprovalError, Requester, RequiredPermission, VoteRecord, Voter};
+use daybook_domain::export_schedule::ExportSchedule;
 use daybook_domain::names::PermissionName;
 use daybook_domain::text::ActorId;
 use daybook_http_kit::{Access, Principal, Problem};
@@ -14,6 +17,9 @@ use daybook_identity::directory::{DirectoryState, KeyStatus, OPERATOR, UserStatu
 use crate::gate::{Needed, is_met};
 use crate::problems::{invalid, refused};
 use crate::voters::Candidate;
+
+/// The filter of exports that keeps them to departments, by their names: a list in JSON.
+const DESKS: &str = "desks";
 
 /// The directory at a moment, asked for what the rules need.
 #[derive(Clone, Copy)]
@@ -113,8 +119,33 @@ impl Facts<'_> {
         !own.any(|id| vote.owed_to.iter().any(|giver| self.state.is_same_person(giver.as_str(), id.as_str())))
     }
 
+    /// Whether whoever asked may still have done what the approval is for.
+    pub fn requester_may(&self, approval: &Approval, requester: &Requester, present: Option<&Principal>) -> bool {
+        let desks = approval.action().and_then(|action| action.parameters.get(&format!("filter.{DESKS}")));
+        self.requester_allowed(requester, present) && self.has_departments_named(requester, desks)
+    }
+
+    /// Whether the owner of a schedule may still have done what it does.
+    pub fn owner_may(&self, schedule: &ExportSchedule, owner: &Requester) -> bool {
+        let desks = schedule.export().and_then(|export| export.filters.get(DESKS));
+        self.requester_allowed(owner, None) && self.has_departments_named(owner, desks)
+    }
+
+    /// Whether the departments that the requester must be allowed something in are still those that an export is kept to by
+    /// their names: a name may be another department's by now.
+    fn has_departments_named(&self, requester: &Requester, desks: Option<&String>) -> bool {
+        let required = requester.required_permissions.iter().filter_map(|required| required.department.as_ref());
+        let required: Vec<_> = required.map(|id| self.state.departments.get(id.as_str())).collect();
+        let Some(desks) = desks.filter(|_| !required.is_empty()) else { return true };
+        let names: Option<BTreeSet<String>> =
+            required.into_iter().map(|department| Some(department?.name.to_lowercase())).collect();
+        let kept_to = serde_json::from_str::<Vec<String>>(desks).ok();
+        let kept_to = kept_to.map(|kept_to| kept_to.iter().map(|name| name.to_lowercase()).collect());
+        names.is_some() && names == kept_to
+    }
+
     /// Whether whoever asked may still have it done: the account is in use, and holds the permission that it takes.
-    pub fn requester_allowed(&self, requester: &Requester, present: Option<&Principal>) -> bool {
+    fn requester_allowed(&self, requester: &Requester, present: Option<&Principal>) -> bool {
         let id = requester.actor.as_str();
         if id == OPERATOR {
             return true;

@@ -27,6 +27,7 @@ use daybook_ledger::commands::{CommandContext, CommandError, Outcome};
 pub use self::blocked::Blocked;
 pub(crate) use self::passage::is_met;
 pub use self::passage::{Gated, Needed, Passage};
+pub(crate) use self::standing::owner;
 use crate::facts::actor_id;
 use crate::problems::{invalid, refusal, refused};
 use crate::service::{Approvals, following, own, recorded};
@@ -231,7 +232,7 @@ impl Approvals {
         let requester = approval.requester().ok_or_else(not_found)?;
         let action = approval.action().ok_or_else(not_found)?;
         let (version, _) = state.rules_of(&action.action);
-        let allowed = facts.requester_allowed(requester, present) && facts.votes_are_of_distinct_others(approval);
+        let allowed = facts.requester_may(approval, requester, present) && facts.votes_are_of_distinct_others(approval);
         Ok((version, allowed))
     }
 

@@ -17,7 +17,9 @@ const NOT_YOU: &[&str] = &[
     "approval.not_yours",
     "approval.self_review",
     "approval.voter_inactive",
+    "approval.seat_owed_to_requester",
     "delegation.not_the_delegate",
+    "export_schedule.paused_by_other",
 ];
 
 /// Refusals that say: too late. Things are not any more as whoever asks may have seen them.
@@ -30,6 +32,7 @@ const TOO_LATE: &[&str] = &[
     "approval.grant_expired",
     "approval.policy_changed",
     "approval.digest_mismatch",
+    "export_schedule.changed_meanwhile",
 ];
 
 /// A refusal as a problem.

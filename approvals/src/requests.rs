@@ -21,6 +21,8 @@ use crate::votes;
 
 /// Most open requests of one person.
 const MAX_OPEN: usize = 1_000;
+/// The refusal of one more.
+pub(crate) const TOO_MANY_OPEN: &str = "approval.too_many_open";
 
 /// A vote, as it came.
 #[derive(Debug, Clone)]
@@ -82,7 +84,8 @@ impl Approvals {
         Approval::default().decide(command).map(drop).map_err(|refusal| refused(&refusal))
     }
 
-    fn request(
+    /// The command that opens a request, where the caller may ask for it.
+    pub(crate) fn request(
         &self,
         state: &DirectoryState,
         principal: &Principal,
@@ -313,7 +316,7 @@ fn next_link(approval: &Approval) -> Vec<Electorate> {
 pub(crate) fn may_have_another(state: &DirectoryState, person: &str) -> Result<(), Problem> {
     if state.open_approvals_count(person) >= MAX_OPEN {
         return Err(Problem::refused(
-            "approval.too_many_open",
+            TOO_MANY_OPEN,
             format!("a person has at most {MAX_OPEN} requests for approval open"),
         ));
     }

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use daybook_domain::approval::{Approval, Delegator, Owed, Voter};
+use daybook_domain::Timestamp;
+use daybook_domain::approval::{Approval, Delegator, LostSeat, Owed, Voter};
 use daybook_domain::approval_policy::Electorate;
 use daybook_domain::names::{DelegationId, DepartmentId, RoleName};
 use daybook_domain::text::ActorId;
@@ -34,9 +35,29 @@ pub(crate) struct Candidate<'a> {
     owed: OwedSoFar,
 }
 
+/// Whose doing something is, and when each of them did their part last.
+type Givers = Rc<[(ActorId, i64)]>;
+
 /// Whose doing something is, as it was worked out before: by where what was done stands in memory, and how much was done in
 /// the time that a request looks back to. `None` where that is too many.
-type OwedSoFar = RefCell<HashMap<(*const Arc<Gift>, usize), Option<Rc<[ActorId]>>>>;
+type OwedSoFar = RefCell<HashMap<(*const Arc<Gift>, usize), Option<Givers>>>;
+
+/// Whether something counts on a request.
+enum Standing {
+    /// It does, and is these people's doing.
+    Counts(Givers),
+    /// It is the doing of somebody whose doing it must not be.
+    Lost(Lost),
+    /// It is the doing of too many.
+    TooMany,
+}
+
+/// Whose doing something must not be, and when they did it last.
+#[derive(Clone)]
+struct Lost {
+    by: ActorId,
+    at: i64,
+}
 
 /// One request, and what of the directory it looks back to.
 struct Look<'a> {
@@ -73,7 +94,7 @@ struct Absent {
     person: Person,
 }
 
-/// What of an account counts on one request.
+/// What of an account counts on one request; where the account itself does not, nothing but why.
 #[derive(Default)]
 struct Counted {
     roles: Vec<RoleName>,
@@ -154,47 +175,78 @@ impl Account {
         Ok(Self { actor: actor_id(user_id)?, is_person: true, seats })
     }
 
-    /// What of it counts on a request; nothing where the account does not.
+    /// What of it counts on a request; nothing where it may not act.
     fn on(&self, look: &Look<'_>) -> Option<Counted> {
         let Seats { gifts, seats } = self.seats.as_ref()?;
         let mut counted = Counted::default();
-        counted.owed.account = self.owed(look, gifts)?.to_vec();
-        // Of several ways to a seat, the one that is owed to the fewest.
-        let mut best: BTreeMap<&SeatOf, Rc<[ActorId]>> = BTreeMap::new();
+        let lost = match self.owed(look, gifts) {
+            Standing::Counts(by) => {
+                counted.owed.account = ids_of(&by);
+                None
+            }
+            Standing::Lost(lost) => Some(lost),
+            Standing::TooMany => return None,
+        };
+        // Of several ways to a seat, the one that is owed to the fewest; of several that do not count, the first to be settled.
+        let mut best: BTreeMap<&SeatOf, Givers> = BTreeMap::new();
+        let mut gone: BTreeMap<&SeatOf, Lost> = BTreeMap::new();
         for Seat { of, gifts } in seats {
-            let Some(by) = self.owed(look, gifts) else { continue };
-            match best.get_mut(of) {
-                Some(known) if known.len() <= by.len() => {}
-                Some(known) => *known = by,
-                None => drop(best.insert(of, by)),
+            let why = match (self.owed(look, gifts), &lost) {
+                (Standing::Counts(by), None) => {
+                    match best.get_mut(of) {
+                        Some(known) if known.len() <= by.len() => {}
+                        Some(known) => *known = by,
+                        None => drop(best.insert(of, by)),
+                    }
+                    continue;
+                }
+                (Standing::Counts(_), Some(account)) => account.clone(),
+                (Standing::Lost(seat), Some(account)) if account.at > seat.at => account.clone(),
+                (Standing::Lost(seat), _) => seat,
+                (Standing::TooMany, _) => continue,
+            };
+            match gone.get_mut(of) {
+                Some(known) if known.at <= why.at => {}
+                Some(known) => *known = why,
+                None => drop(gone.insert(of, why)),
             }
         }
-        for (of, by) in best {
+        for (of, by) in &best {
             let Some(electorate) = counted.take(of) else { continue };
             if !by.is_empty() {
-                counted.owed.seats.push((electorate, by.to_vec()));
+                counted.owed.seats.push((electorate, ids_of(by)));
             }
         }
+        let gone = gone.into_iter().filter(|(of, _)| !best.contains_key(of));
+        let gone = gone.filter_map(|(of, why)| Some((electorate(of)?, why)));
+        // A policy may name the very account.
+        let itself = lost.iter().map(|why| (Electorate::Person(self.actor.clone()), why.clone()));
+        counted.owed.lost = gone.chain(itself).filter_map(|(seat, why)| why.of(seat)).collect();
+        counted.owed.is_lost = lost.is_some();
         Some(counted)
     }
 
-    /// Whose doing these are, as far as the request looks back; `None` where that is the doing of whoever asks, of whoever broke
-    /// the glass where that is reviewed, or of the very account.
-    fn owed(&self, look: &Look<'_>, gifts: &[Arc<Gift>]) -> Option<Rc<[ActorId]>> {
+    /// Whose doing these are, as far as the request looks back. They do not count where that is the doing of whoever asks, of
+    /// whoever broke the glass where that is reviewed, or of the very account.
+    fn owed(&self, look: &Look<'_>, gifts: &[Arc<Gift>]) -> Standing {
         let Look { facts, approval, .. } = look;
-        let Some(requester) = approval.requester() else { return Some(Rc::default()) };
-        let givers = look.givers(gifts)?;
+        let Some(requester) = approval.requester() else { return Standing::Counts(Rc::default()) };
+        let Some(givers) = look.givers(gifts) else { return Standing::TooMany };
         let reviewed = approval.review().filter(|review| review.is_open()).map(|review| &review.person);
         let own: Vec<&ActorId> =
             [&requester.actor, &requester.person, &self.actor].into_iter().chain(reviewed).collect();
         let is_own = |giver: &str| own.iter().any(|id| facts.state.is_same_person(giver, id.as_str()));
-        (!givers.iter().any(|giver| is_own(giver.as_str()))).then_some(givers)
+        let lost = givers.iter().filter(|(giver, _)| is_own(giver.as_str())).max_by_key(|(_, at)| *at);
+        match lost {
+            Some((by, at)) => Standing::Lost(Lost { by: by.clone(), at: *at }),
+            None => Standing::Counts(givers),
+        }
     }
 }
 
 impl Look<'_> {
     /// Whose doing these are; `None` where they are too many.
-    fn givers(&self, gifts: &[Arc<Gift>]) -> Option<Rc<[ActorId]>> {
+    fn givers(&self, gifts: &[Arc<Gift>]) -> Option<Givers> {
         if self.done == 0 || gifts.is_empty() {
             return Some(Rc::default());
         }
@@ -202,7 +254,8 @@ impl Look<'_> {
         let known = so_far.entry((gifts.as_ptr(), self.done)).or_insert_with(|| {
             let givers = self.facts.state.givers(gifts, self.since);
             let few = givers.len() <= MAX_OWED;
-            few.then(|| givers.into_iter().map(|giver| actor_id(giver).ok()).collect::<Option<_>>()).flatten()
+            let each = |(giver, at)| Some((actor_id(giver).ok()?, at));
+            few.then(|| givers.into_iter().map(each).collect::<Option<_>>()).flatten()
         });
         known.clone()
     }
@@ -211,19 +264,34 @@ impl Look<'_> {
 impl Counted {
     /// Takes a seat in, and answers with it as policies name it. What no policy can name is none.
     fn take(&mut self, of: &SeatOf) -> Option<Electorate> {
-        match of {
-            SeatOf::Role(name) => {
-                let role = RoleName::parse("", name.as_str()).ok()?;
-                self.roles.push(role.clone());
-                Some(Electorate::Role(role))
-            }
-            SeatOf::Department(id) => {
-                let department = DepartmentId::parse("", id.as_str()).ok()?;
-                self.departments.push(department.clone());
-                Some(Electorate::Department(department))
-            }
+        let electorate = electorate(of)?;
+        match &electorate {
+            Electorate::Role(role) => self.roles.push(role.clone()),
+            Electorate::Department(department) => self.departments.push(department.clone()),
+            Electorate::Person(_) => {}
         }
+        Some(electorate)
     }
+}
+
+impl Lost {
+    /// As what a voter is told of a seat. A request that is made a day later does not look back to it.
+    fn of(self, seat: Electorate) -> Option<LostSeat> {
+        let settled_at = Timestamp::from_micros(self.at.saturating_add(SETTLED_MICROS))?;
+        Some(LostSeat { seat, by: self.by, settled_at })
+    }
+}
+
+/// A seat as policies name it.
+fn electorate(of: &SeatOf) -> Option<Electorate> {
+    match of {
+        SeatOf::Role(name) => RoleName::parse("", name.as_str()).ok().map(Electorate::Role),
+        SeatOf::Department(id) => DepartmentId::parse("", id.as_str()).ok().map(Electorate::Department),
+    }
+}
+
+fn ids_of(givers: &[(ActorId, i64)]) -> Vec<ActorId> {
+    givers.iter().map(|(giver, _)| giver.clone()).collect()
 }
 
 impl Person {
@@ -251,7 +319,8 @@ impl Absent {
     fn on(&self, look: &Look<'_>) -> Option<Delegator> {
         let Look { facts, approval, .. } = look;
         let action = approval.action()?;
-        let Counted { roles, departments, owed } = self.account.on(look)?;
+        let counted = self.account.on(look).filter(|counted| !counted.owed.is_lost);
+        let Counted { roles, departments, owed } = counted?;
         self.delegation.covers(&action.action).then(|| Delegator {
             delegation_id: self.delegation_id.clone(),
             account: self.account.actor.clone(),

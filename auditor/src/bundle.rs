@@ -1,7 +1,7 @@
 //! Reads a bundle: a zip file with a part of a ledger and what proves it. Nothing is unpacked to disk.
 //!
 //! Each file is compared with the manifest, which shows damage and nothing more, since whoever writes files can write a
-//! manifest. What proves is the root: it is recomputed from the tiles, every entry is proved to be under it, and whether
+//! manifest; so there are only files that are proved, or whose list is signed. What proves is the root: it is recomputed from the tiles, every entry is proved to be under it, and whether
 //! the checkpoint with that root was signed is for whoever holds keys to say.
 
 use std::fs::File;
@@ -9,7 +9,6 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
@@ -27,6 +26,8 @@ use crate::walk::Walk;
 use tiles::{Files, Tiles};
 use trail::Trail;
 
+mod files;
+mod layout;
 mod tiles;
 mod trail;
 
@@ -95,7 +96,10 @@ pub(crate) fn verify(
         (None, Some(_)) => manifest.entries,
         (Some(_), _) => 0,
     });
-    compare_files(&mut archive, &manifest, &mut walk)?;
+    if let Some(complaint) = layout::complaint(path, &archive.0).map_err(unreadable)? {
+        walk.finding(None, FindingKind::BundleMismatch, complaint);
+    }
+    files::compare(&mut archive, &manifest, &mut walk);
     let ledger_id = Cell::Text(manifest.ledger_id.as_bytes());
     let picked = match (&manifest.stream, &manifest.selection) {
         (_, Some(_)) => Picked::Records,
@@ -213,64 +217,6 @@ impl Files for Archive {
         file.take(merkle::TILE_WIDTH as u64 * 32 + 1).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
-}
-
-/// Compares every file with its line in the manifest.
-fn compare_files<P: FnMut(Progress) -> bool>(
-    archive: &mut Archive,
-    manifest: &Manifest,
-    walk: &mut Walk<P>,
-) -> Result<(), SourceError> {
-    let mut differ = |path: &str, what: &str| {
-        let detail = format!("{}: {what}", Cell::Text(path.as_bytes()));
-        walk.finding(None, FindingKind::BundleMismatch, detail);
-    };
-    let mut listed: Vec<&str> = manifest.files.iter().map(|file| file.path.as_str()).collect();
-    listed.sort_unstable();
-    let mut is_signed = false;
-    for name in archive.0.file_names() {
-        match name {
-            Ok(name) if name == MANIFEST || listed.binary_search(&name.as_ref()).is_ok() => {}
-            Ok(name) if name == SIGNATURE && manifest.selection.is_some() => is_signed = true,
-            Ok(name) => differ(&name, "the manifest does not list this file"),
-            Err(_) => differ("?", "the name of a file cannot be read"),
-        }
-    }
-    if manifest.selection.is_some() && !is_signed {
-        differ(SIGNATURE, "the signature of the manifest is missing");
-    }
-    let mut buffer = vec![0; 64 << 10];
-    for file in &manifest.files {
-        let mut found = match archive.0.by_name(&file.path) {
-            Ok(found) => found.take(file.bytes.saturating_add(1)),
-            Err(ZipError::FileNotFound) => {
-                differ(&file.path, "the file is missing");
-                continue;
-            }
-            Err(error) => return Err(unreadable(error)),
-        };
-        let (mut bytes, mut sha256, mut blake3) = (0_u64, Sha256::new(), blake3::Hasher::new());
-        let read = loop {
-            let read = match found.read(&mut buffer) {
-                Ok(0) => break Ok(()),
-                Ok(read) => read,
-                Err(error) => break Err(error),
-            };
-            let piece = buffer.get(..read).unwrap_or_default();
-            bytes += piece.len() as u64;
-            sha256.update(piece);
-            blake3.update(piece);
-        };
-        let same = bytes == file.bytes
-            && hex::encode(sha256.finalize()) == file.sha256
-            && blake3.finalize().to_hex().as_str() == file.blake3;
-        match read {
-            Err(error) => differ(&file.path, &format!("the file cannot be unpacked: {error}")),
-            Ok(()) if !same => differ(&file.path, "the file is not the one that the manifest lists"),
-            Ok(()) => {}
-        }
-    }
-    Ok(())
 }
 
 /// Sends the entries on, and proves each of them by the tiles.

@@ -8,7 +8,7 @@ use crate::evidence_text::{comparison, outcome_words};
 use crate::examine::Examination;
 use crate::gate::ApprovalCounts;
 use crate::judge::moment;
-use crate::trust::LedgerEvidence;
+use crate::trust::{LedgerEvidence, UNVOUCHED};
 use crate::words::{FindingWords, Tone, all_findings, entries, grouped, inside_finding, trust_finding, verdicts};
 
 const STYLE: &str = include_str!("evidence.css");
@@ -63,10 +63,12 @@ fn write_page(page: &mut String, examination: &Examination) -> fmt::Result {
         writeln!(page, "<dt>{name}</dt><dd>{}</dd>", Safe(value))?;
     }
     let total: u64 = examination.ledgers.iter().map(|ledger| ledger.figures.size).sum();
-    let (tone, outcome) = if examination.holds() {
-        ("good", "Nothing that was checked failed.")
-    } else {
-        ("bad", "Something failed. The findings below name it.")
+    let (tone, outcome) = match examination.holds() {
+        true if examination.is_unvouched() => {
+            ("open", format!("Nothing that was checked failed. No keys were given: {UNVOUCHED}."))
+        }
+        true => ("good", "Nothing that was checked failed.".to_owned()),
+        false => ("bad", "Something failed. The findings below name it.".to_owned()),
     };
     writeln!(
         page,

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use crate::checkpoint::SignatureOutcome;
 use crate::examine::Examination;
 use crate::judge::moment;
-use crate::trust::{CheckpointFacts, LedgerEvidence};
+use crate::trust::{CheckpointFacts, LedgerEvidence, UNVOUCHED};
 use crate::words::{FindingWords, all_findings, entries, grouped, inside_finding, trust_finding, verdicts};
 
 const WIDTH: usize = 100;
@@ -37,7 +37,11 @@ fn write(text: &mut String, examination: &Examination, explain: bool) -> fmt::Re
     for finding in examination.store_findings.iter().map(inside_finding) {
         found(text, &finding)?;
     }
-    let outcome = if examination.holds() { "nothing failed" } else { "FAILED" };
+    let outcome = match examination.holds() {
+        true if examination.is_unvouched() => format!("nothing failed, but without --keys {UNVOUCHED}"),
+        true => "nothing failed".to_owned(),
+        false => "FAILED".to_owned(),
+    };
     writeln!(text, "{}: {outcome}, in {:.2} s", examination.source, examination.seconds)
 }
 

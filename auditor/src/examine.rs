@@ -146,6 +146,11 @@ impl Examination {
         self.verdict == "verified"
     }
 
+    /// Whether it is a selection of entries that no key was given for.
+    pub fn is_unvouched(&self) -> bool {
+        self.ledgers.iter().any(LedgerEvidence::is_unvouched)
+    }
+
     /// What the engine reported of a ledger.
     pub fn report(&self, ledger_id: &str) -> Option<&LedgerReport> {
         self.reports.iter().find(|report| report.ledger_id == ledger_id)

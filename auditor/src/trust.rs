@@ -9,6 +9,9 @@ use crate::memory::Memory;
 use crate::policy::{Policy, Witnessed};
 use crate::report::{FindingKind, LedgerReport};
 
+/// What nothing but the signature over its list of files holds in a selection of entries.
+pub const UNVOUCHED: &str = "nobody vouches for the report, the trail, the people and the choice of entries";
+
 /// What the auditor has from elsewhere than the source.
 #[derive(Debug, Clone, Default)]
 pub struct Brought {
@@ -278,6 +281,12 @@ impl Figures {
 }
 
 impl LedgerEvidence {
+    /// Whether it is a selection of entries, and no key was given that could have signed the list of its files.
+    pub fn is_unvouched(&self) -> bool {
+        let is_selection = self.figures.part.as_ref().is_some_and(|part| part.selection.is_some());
+        is_selection && self.keys.iter().all(|key| !key.trusted)
+    }
+
     /// Whether nothing failed. What was not checked has not failed.
     pub fn holds(&self) -> bool {
         self.figures.integrity.verdict == crate::report::Verdict::Verified

@@ -365,11 +365,17 @@ async fn erasures_of_old_are_no_fault_and_those_that_name_an_approval_must_have_
     let unknown = story.changed(approved, "apr_1", "apr_9");
     assert_found(&unknown, &[("action_without_approval", approved)]);
 
+    // What ended after it was agreed to is not performed.
+    let ended = json!({"rejected_by":"policy","reason":"The person became an owner"});
+    story.tell(("erasure", "era_2"), "erasure.rejected", ended).await;
+    assert_found(&story.bench, &[]);
+    let after_all = story.tell(("erasure", "era_2"), "erasure.performed", performed.clone()).await;
+
     // Once there are approvals, one without is worth a look; one that nobody agreed to is a fault.
     story.tell(("erasure", "era_3"), "erasure.requested", requested("era_3")).await;
     let without = story.tell(("erasure", "era_3"), "erasure.approved", json!({"approved_by":"usr_ben"})).await;
     let unagreed = story.tell(("erasure", "era_4"), "erasure.performed", performed).await;
-    assert_found(&story.bench, &[("action_without_approval", unagreed)]);
+    assert_found(&story.bench, &[("action_without_approval", after_all), ("action_without_approval", unagreed)]);
     let (_, approvals, _) = Story::approvals(&story.bench);
     assert_eq!(approvals["observations"][0]["position"], without);
 }

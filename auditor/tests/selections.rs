@@ -8,15 +8,23 @@
 )]
 
 mod common;
+mod signing;
 
 use std::path::Path;
 
-use common::lines::{Files, bundle, relist, write_zip};
+use common::lines::{Files, bundle, relist, root_of, write_zip};
 use common::{START, append};
-use daybook_auditor::{FindingKind, Report, Source, SourceError, VerifyOptions, verify};
+use daybook_auditor::examine::{Assignment, Examination, examine};
+use daybook_auditor::keys::TrustedKeys;
+use daybook_auditor::trust::Brought;
+use daybook_auditor::{FindingKind, Report, Source, SourceError, VerifyOptions, evidence_page, evidence_text, verify};
 use daybook_ledger::keys::time::rfc3339;
 use daybook_ledger::store::sqlite::SqliteStore;
 use daybook_ledger::{Entry, Store as _};
+use p256::ecdsa::signature::Signer as _;
+use signing::LogKey;
+
+const ORIGIN: &str = "daybook.local/main";
 
 /// Two records from their first entries on, in three tiles, the second not to its end.
 const CHOSEN: [usize; 9] = [3, 4, 53, 54, 103, 153, 203, 253, 303];
@@ -26,7 +34,9 @@ async fn ledger(folder: &Path) -> Vec<Entry> {
     let store = SqliteStore::open(folder.join("ledger.db")).unwrap();
     let main = "main".parse().unwrap();
     for number in 0..700_usize {
-        let one = append(number, "transaction", &format!("TX-{}", number % 50), (number / 50) as u64, 1);
+        // One of them would be a formula to a spreadsheet.
+        let name = if number % 50 == 3 { "=TX-3".to_owned() } else { format!("TX-{}", number % 50) };
+        let one = append(number, "transaction", &name, (number / 50) as u64, 1);
         let one = daybook_ledger::Append { command: None, ..one };
         store.append(&main, &[one], START + number as i64).await.unwrap().remove(0).unwrap();
     }
@@ -41,10 +51,11 @@ async fn verified(folder: &Path, files: &Files) -> Result<Report, SourceError> {
 
 fn trail_line(entry: &Entry) -> String {
     format!(
-        "{},{},{},{},{},{},\"in words, \"\"quoted\"\"\r\nand more\",{},{}\r\n",
+        "{},{},{},{}{},{},{},\"in words, \"\"quoted\"\"\r\nand more\",{},{}\r\n",
         entry.position,
         rfc3339(entry.recorded_at),
         entry.stream.stream_type,
+        if entry.stream.stream_id.starts_with('=') { "'" } else { "" },
         entry.stream.stream_id,
         entry.version,
         entry.event_type,
@@ -199,4 +210,96 @@ async fn whatever_is_changed_in_a_selection_is_named_although_its_manifest_was_m
         let found = found(&report);
         assert!(found.iter().any(|(at, _, detail)| *at == position && detail.contains(words)), "{what}: {found:?}");
     }
+}
+
+/// The pack as it is signed by a key, and the keys file with it.
+fn signed(mut files: Files, entries: &[Entry]) -> (Files, String) {
+    let key = LogKey::p256(7);
+    let note = key.checkpoint(ORIGIN, entries.len() as u64, root_of(entries).0);
+    files.insert("checkpoint".to_owned(), note.into_bytes());
+    files.insert("report.html".to_owned(), b"<h1>What happened</h1>".to_vec());
+    let mut files = relisted(files);
+    let signature: p256::ecdsa::Signature = key.signing_p256().sign(&files["manifest.json"]);
+    files.insert("manifest.sig".to_owned(), signature.normalize_s().to_der().as_bytes().to_vec());
+    (files, format!("{}\n", key.verifier_key(ORIGIN)))
+}
+
+async fn examined(folder: &Path, files: &Files, keys: Option<&str>) -> Examination {
+    let path = folder.join("pack.zip");
+    write_zip(&path, files);
+    let keys = keys.map(|keys| TrustedKeys::parse(keys.as_bytes()).unwrap());
+    let assignment = Assignment {
+        source: Source::Bundle(path),
+        label: "pack.zip".to_owned(),
+        ledger: None,
+        max_findings: 100,
+        viewer: None,
+    };
+    examine(assignment, &Brought { keys, ..Brought::default() }, |_| {}).await.unwrap()
+}
+
+#[tokio::test]
+async fn pack_that_no_longer_calls_itself_one_does_not_pass_for_a_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries = ledger(folder.path()).await;
+    let (pack, keys) = signed(selection(&entries, &CHOSEN), &entries);
+    let good = examined(folder.path(), &pack, Some(&keys)).await;
+    assert!(good.holds(), "{}", evidence_text::render(&good, false));
+
+    // All entries of one stream or of one stretch, so that nothing is missing; what people read says something else.
+    let of_stream: Vec<usize> = CHOSEN.into_iter().filter(|place| place % 50 == 3).collect();
+    for (chosen, stream) in [(of_stream, Some("transaction/=TX-3")), ((3..40).collect(), None)] {
+        let (mut forged, keys) = signed(selection(&entries, &chosen), &entries);
+        forged.insert("report.html".to_owned(), b"<h1>What did not happen</h1>".to_vec());
+        let trail = String::from_utf8(forged["trail.csv"].clone()).unwrap().replace("in words", "in other words");
+        forged.insert("trail.csv".to_owned(), trail.into_bytes());
+        forged.remove("manifest.sig");
+        let mut manifest: serde_json::Value = serde_json::from_slice(&forged["manifest.json"]).unwrap();
+        manifest.as_object_mut().unwrap().remove("selection");
+        manifest["stream"] = stream.into();
+        forged.insert("manifest.json".to_owned(), manifest.to_string().into_bytes());
+        relist(&mut forged);
+        for keys in [None, Some(keys.as_str())] {
+            let found = examined(folder.path(), &forged, keys).await;
+            let text = evidence_text::render(&found, false);
+            assert!(!found.holds(), "{stream:?}: {text}");
+            for name in ["report.html", "trail.csv"] {
+                assert!(text.contains(&format!("\"{name}\": a bundle has no such file")), "{stream:?}: {text}");
+            }
+        }
+        // Without them it is a bundle; what is written into the one file for people is found.
+        forged.retain(|name, _| !["report.html", "trail.csv"].contains(&name.as_str()));
+        relist(&mut forged);
+        assert!(examined(folder.path(), &forged, Some(&keys)).await.holds(), "{stream:?}");
+        let readme = forged.get_mut("README.txt").unwrap();
+        readme.extend_from_slice(b"Nothing happened.\n");
+        relist(&mut forged);
+        let found = examined(folder.path(), &forged, Some(&keys)).await;
+        let text = evidence_text::render(&found, false);
+        assert!(!found.holds() && text.contains("the file is not the one that every bundle has"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn without_keys_the_verdict_says_that_nobody_vouches_for_what_people_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let entries = ledger(folder.path()).await;
+    let (pack, keys) = signed(selection(&entries, &CHOSEN), &entries);
+    let (mut less, _) = signed(selection(&entries, &CHOSEN[..1]), &entries);
+    less.remove("report.html");
+    let words = "nobody vouches for the report, the trail, the people and the choice of entries";
+    for files in [&pack, &relisted(less)] {
+        let found = examined(folder.path(), files, None).await;
+        let text = evidence_text::render(&found, false);
+        let last = text.lines().last().unwrap();
+        assert!(last.contains("nothing failed, but without --keys") && last.contains(words), "{text}");
+        assert!(found.ledgers[0].authorship.reason.contains(words), "{text}");
+        assert!(evidence_page::render(&found).contains(words));
+    }
+    let found = examined(folder.path(), &pack, Some(&keys)).await;
+    let text = evidence_text::render(&found, false);
+    assert!(text.contains("pack.zip: nothing failed, in") && !text.contains(words), "{text}");
+    // A bundle of all entries of a stretch has nothing of the sort.
+    let bundle = bundle(&entries, 3, 40, None);
+    assert!(!evidence_text::render(&examined(folder.path(), &bundle, None).await, false).contains(words));
 }

@@ -283,6 +283,43 @@ async fn standing_approval_is_used_for_one_schedule_and_under_the_policy_that_ho
     let ran = told.runs(1).await;
     assert_found(&told.story.bench, &[("action_without_approval", ran.effect)]);
 
+    // What was recorded under it before is let through, however much later, until the one in its place ends.
+    let revoked = json!({"approval_id":"apr_2","why":"revoked","at":time(0)});
+    let changed = json!({"revision":2,"export":scheduled(),"by":"key_1","at":time(0)});
+    let ends = [("export_schedule.standing_ended", revoked), ("export_schedule.changed", changed)];
+    for end in [None].into_iter().chain(ends.map(Some)) {
+        let mut told = approved_schedule().await;
+        let ran_at = told.story.now;
+        told.run(1).await;
+        told.ask(1, ran_at).await;
+        let until = told.until + DAY;
+        stand(&mut told.story, "apr_2", until).await;
+        told.story.now += DAY;
+        let is_over = end.is_some();
+        if let Some((event, payload)) = end {
+            told.tell(event, payload).await;
+            told.story.now += DAY;
+        }
+        let effect = told.story.let_through("exp_1", "apr_1", &["usr_ben"], 0).await;
+        let expected = ("action_without_approval", effect);
+        assert_found(&told.story.bench, if is_over { std::slice::from_ref(&expected) } else { &[] });
+    }
+    // Of ten that were replaced one after the other; not of an eleventh.
+    for (renewals, is_over) in [(10, false), (11, true)] {
+        let mut told = approved_schedule().await;
+        let ran_at = told.story.now;
+        told.run(1).await;
+        told.ask(1, ran_at).await;
+        for number in 0..renewals {
+            let until = told.until + DAY;
+            stand(&mut told.story, &format!("apr_{}", number + 2), until).await;
+        }
+        told.story.now += DAY;
+        let effect = told.story.let_through("exp_1", "apr_1", &["usr_ben"], 0).await;
+        let expected = ("action_without_approval", effect);
+        assert_found(&told.story.bench, if is_over { std::slice::from_ref(&expected) } else { &[] });
+    }
+
     // The policy changed meanwhile: others would have to agree now.
     let mut told = approved_schedule().await;
     let rules = json!([{"terms":terms(&[2])}]);

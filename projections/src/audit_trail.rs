@@ -52,7 +52,7 @@ impl Projector for AuditTrail {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [TableDefinition] {

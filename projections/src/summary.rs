@@ -14,7 +14,8 @@ use daybook_ledger::entry::Entry;
 const SEC: &str = "SEC_17a4";
 /// FINRA Rule 4511: books and records in general.
 const FINRA: &str = "FINRA_4511";
-/// MiFID II: corrections of transaction records.
+/// MiFID II, Article 16(6), and MiFIR, Article 25(1): records of transactions, from the first entry to the last; Article 16(7): how
+/// long they are kept.
 const MIFID: &str = "MiFID_II";
 /// GDPR article 17: the right to be forgotten.
 const GDPR: &str = "GDPR_17";
@@ -140,13 +141,15 @@ fn quoted(text: &impl ToString) -> String {
     }
 }
 
-/// The regulations that the event is kept for, as the predecessors tagged it.
+/// The regulations that the event is kept for: as the predecessors tagged it, and whatever happens to a transaction by MiFID II,
+/// which they named and never gave. Another tag for anything is another version of the projector.
 pub(crate) fn regulation_tags(event: Option<&AnyEvent>) -> &'static [&'static str] {
     match event {
         Some(AnyEvent::Transaction(event)) => match event {
-            TransactionEvent::Recorded(_) | TransactionEvent::StatusChanged(_) => &[SEC, FINRA],
-            TransactionEvent::Corrected(_) => &[SEC, FINRA, MIFID],
-            TransactionEvent::NoteAdded(_) => &[FINRA],
+            TransactionEvent::Recorded(_) | TransactionEvent::StatusChanged(_) | TransactionEvent::Corrected(_) => {
+                &[SEC, FINRA, MIFID]
+            }
+            TransactionEvent::NoteAdded(_) => &[FINRA, MIFID],
         },
         Some(AnyEvent::Incident(event)) => match event {
             IncidentEvent::Opened(_) | IncidentEvent::Escalated(_) => &[SEC],

@@ -41,8 +41,8 @@ pub struct NoFilter {}
 
 /// List schedules of exports
 ///
-/// The newest first, those that have ended included: all of them for whoever holds `export:read`, their own for whoever
-/// holds `export:request` only.
+/// The newest first, of those that have ended the last 1,000 included: all of them for whoever holds `export:read`, their own
+/// for whoever holds `export:request` only.
 #[utoipa::path(get, path = "/v1/export-schedules", tag = "export schedules", operation_id = "list_export_schedules",
     params(ScheduleParameters, PageParameters),
     responses((status = 200, description = "A page of schedules", body = Listing<ExportScheduleView>)))]
@@ -62,7 +62,8 @@ pub async fn list(
             && kind.as_ref().is_none_or(|kind| schedule.kind == kind.as_str())
             && created_by.as_ref().is_none_or(|id| schedule.created_by == *id)
     };
-    // In the order in which they were made, so that the number of each stays what it is.
+    // In the order in which they were made, so that the number of each stays what it is. Where one is forgotten between two
+    // pages, another is on both.
     let numbered = approvals.export_schedules().into_iter().zip(0_u64..);
     let mut wanted: Vec<_> = numbered.filter(|(schedule, _)| is_wanted(schedule)).collect();
     wanted.reverse();
@@ -76,7 +77,7 @@ pub async fn list(
     let next_cursor = page.last().filter(|_| has_more).map(|(_, number)| Cursor(*number).to_string());
     let mut items: Vec<ExportScheduleView> = Vec::with_capacity(page.len());
     for (listed, _) in page {
-        items.extend(approvals.export_schedule(&listed.schedule_id)?);
+        items.extend(approvals.export_schedule(&listed.schedule_id).await?);
     }
     Ok(HttpResponse::Ok().position(seen).json(Listing { items, next_cursor, total }))
 }
@@ -97,7 +98,7 @@ pub async fn get(
     state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let (approvals, seen) = current(&state, at_least).await?;
-    let schedule = known(&reader, approvals, &schedule_id)?;
+    let schedule = known(&reader, approvals, &schedule_id).await?;
     let tag = if_match::entity_tag(schedule.version);
     Ok(HttpResponse::Ok().position(seen).insert_header(tag).json(schedule))
 }
@@ -117,7 +118,7 @@ pub async fn runs(
     state: Scoped<QueryState>,
 ) -> Result<HttpResponse, Problem> {
     let (approvals, _) = current(&state, at_least).await?;
-    let schedule = known(&reader, approvals, &schedule_id)?;
+    let schedule = known(&reader, approvals, &schedule_id).await?;
     let seen = freshness::wait(&state, at_least, PROJECTOR).await?;
     let filter = ExportFilter { schedule_id: Some(schedule.schedule_id), ..ExportFilter::default() };
     let found = exports::list(&state.db, state.ledger_id(), &filter, &query.page).await.map_err(failed)?;
@@ -129,9 +130,9 @@ pub async fn runs(
 }
 
 /// The schedule, where the caller may see it; 404 where there is none.
-fn known(reader: &ExportReader, approvals: &Approvals, id: &str) -> Result<ExportScheduleView, Problem> {
+async fn known(reader: &ExportReader, approvals: &Approvals, id: &str) -> Result<ExportScheduleView, Problem> {
     let is_seen = |one: &ExportScheduleView| may_see(reader, approvals, &one.created_by, &one.person);
-    let found = approvals.export_schedule(id)?.filter(is_seen);
+    let found = approvals.export_schedule(id).await?.filter(is_seen);
     found.ok_or_else(|| Problem::not_found("export_schedule.not_found", "there is no schedule of that id"))
 }
 

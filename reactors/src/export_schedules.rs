@@ -41,7 +41,8 @@ pub struct ExportSchedulesStatus {
     pub is_driving: bool,
     /// Schedules that run at their times.
     pub active: usize,
-    /// Schedules that would run if whoever made them were still allowed to ask for their exports.
+    /// Schedules that would run if nothing were in the way: whoever made them may not ask for their exports any more, or for
+    /// one more, or the clock is wrong.
     pub held_up: usize,
     /// Runs because a time was due.
     pub runs: u64,

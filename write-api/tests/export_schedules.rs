@@ -7,8 +7,9 @@ use actix_web::http::Method;
 use common::people::{ADA, ANN, AUDREY, COLIN, Person, VERA};
 use common::{Answer, Fixture, fixture, size};
 use daybook_domain::approval::ApprovalStatus;
-use daybook_ledger::Actor;
+use daybook_domain::export_schedule::MAX_SCHEDULES;
 use daybook_ledger::commands::CommandContext;
+use daybook_ledger::{Actor, Append, Draft, StreamKey};
 use serde_json::{Value, json};
 
 const PATH: &str = "/v1/export-schedules";
@@ -167,18 +168,236 @@ async fn schedule_is_its_makers_and_others_only_stop_it() {
     let stranger = Person { email: "other@example.com", role: "analyst" };
     change(&fixture, stranger, &id, json!({"format": "json"})).await.problem(404, "export_schedule.not_found");
     let why = json!({"reason": "freeze"});
-    for other in [stranger, AUDREY] {
-        post(&fixture, other, &id, "/pause", why.clone()).await.problem(403, "permission.denied");
+    // Whoever may not see it does not learn that it is there.
+    for rest in ["/pause", "/end", "/resume", "/run"] {
+        let body = if rest == "/pause" || rest == "/end" { why.clone() } else { Value::Null };
+        post(&fixture, stranger, &id, rest, body).await.problem(404, "export_schedule.not_found");
     }
-    let paused = post(&fixture, COLIN, &id, "/pause", why.clone()).await;
+    let standing = format!("{PATH}/{id}/standing-approval");
+    let taken = stranger.call(&fixture, Method::DELETE, &standing, &[], Value::Null).await;
+    taken.problem(404, "export_schedule.not_found");
+    post(&fixture, AUDREY, &id, "/pause", why.clone()).await.problem(403, "permission.denied");
+    let paused = post(&fixture, ANN, &id, "/pause", why.clone()).await;
     assert_eq!((paused.status, &paused.json()["status"]), (200, &json!("paused")), "{}", paused.body);
-    assert_eq!(paused.json()["next_runs"], json!([]));
+    assert_eq!((&paused.json()["next_runs"], &paused.json()["paused_by_other"]), (&json!([]), &json!(false)));
+    assert_eq!(post(&fixture, ANN, &id, "/resume", Value::Null).await.status, 200);
+    // Who pauses another's schedule binds its owner.
+    let paused = post(&fixture, COLIN, &id, "/pause", why.clone()).await;
+    assert_eq!((paused.status, &paused.json()["paused_by"]), (200, &json!(COLIN.id())), "{}", paused.body);
+    for rest in ["/resume", "/run"] {
+        let refused = post(&fixture, ANN, &id, rest, Value::Null).await;
+        let problem = refused.problem(403, "export_schedule.paused_by_other");
+        assert!(problem["detail"].as_str().unwrap().contains(&COLIN.id()), "{problem}");
+    }
+    assert_eq!(post(&fixture, ADA, &id, "/resume", Value::Null).await.json()["status"], "active");
     let resumed = post(&fixture, ANN, &id, "/resume", Value::Null).await;
     assert_eq!((resumed.status, &resumed.json()["status"]), (200, &json!("active")), "{}", resumed.body);
     assert_eq!(post(&fixture, COLIN, &id, "/end", why.clone()).await.json()["status"], "ended");
     post(&fixture, ANN, &id, "/resume", Value::Null).await.problem(422, "export_schedule.ended");
     post(&fixture, ANN, "sch_nothing", "/pause", why).await.problem(404, "export_schedule.not_found");
     post(&fixture, ANN, &id, "/pause", json!({})).await.problem(400, "request.invalid");
+}
+
+#[actix_web::test]
+async fn schedule_whose_standing_approval_is_refused_is_not_made() {
+    let fixture = fixture().await;
+    let before = size(&fixture).await;
+    for until in [ahead(401), "2020-01-01T00:00:00Z".to_owned()] {
+        let answer = ANN.post(&fixture, PATH, with(json!({ "standing_until": until }))).await;
+        let problem = answer.problem(422, "export_schedule.until");
+        assert_eq!(problem["errors"][0]["pointer"], "/standing_until");
+        assert!(!problem["detail"].as_str().unwrap().contains("export_schedule.until"), "{problem}");
+    }
+    assert_eq!(size(&fixture).await, before, "no schedule is left behind");
+}
+
+#[actix_web::test]
+async fn repeat_of_an_older_call_ends_no_newer_request() {
+    let fixture = fixture().await;
+    let id = made(&fixture, ANN, wish()).await;
+    let path = format!("{PATH}/{id}");
+    let standing = format!("{path}/standing-approval");
+    let until = [ahead(10), ahead(20), ahead(30)];
+    let ask = async |number: usize| {
+        let key = format!("ask-{number}");
+        let body = json!({ "until": until[number] });
+        let answer = ANN.call(&fixture, Method::POST, &standing, &[("idempotency-key", &key)], body).await;
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        answer.json()["approval_request_id"].as_str().unwrap().to_owned()
+    };
+    let patch = async || {
+        let body = json!({"cron": "15 6 1 * *"});
+        let answer = ANN.call(&fixture, Method::PATCH, &path, &[("idempotency-key", "patch")], body).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    let take_back = async || {
+        let key = [("idempotency-key", "take-back")];
+        ANN.call(&fixture, Method::DELETE, &standing, &key, Value::Null).await
+    };
+    let first = ask(0).await;
+    patch().await;
+    assert_eq!(status_of(&fixture, &first).await, Some(ApprovalStatus::Withdrawn));
+    let second = ask(1).await;
+    let third = ask(2).await;
+    assert_eq!(status_of(&fixture, &second).await, Some(ApprovalStatus::Withdrawn));
+    // All of it again, as it came.
+    let before = size(&fixture).await;
+    assert_eq!(ask(0).await, first);
+    patch().await;
+    assert_eq!(ask(1).await, second);
+    assert_eq!(status_of(&fixture, &third).await, Some(ApprovalStatus::Pending));
+    assert_eq!(size(&fixture).await, before, "nothing is recorded again");
+    // Taking back is repeatable, too.
+    let taken = take_back().await;
+    assert_eq!((taken.status, taken.json()["standing"]["ended_because"].as_str()), (200, Some("withdrawn")));
+    assert_eq!(status_of(&fixture, &third).await, Some(ApprovalStatus::Withdrawn));
+    let again = take_back().await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (200, Some("true")), "{}", again.body);
+    let fourth = post(&fixture, ANN, &id, "/standing-approval", json!({ "until": ahead(40) })).await.json();
+    assert_eq!(take_back().await.status, 200);
+    let fourth = fourth["approval_request_id"].as_str().unwrap();
+    assert_eq!(status_of(&fixture, fourth).await, Some(ApprovalStatus::Pending));
+}
+
+#[actix_web::test]
+async fn changes_at_once_lose_nothing() {
+    let fixture = fixture().await;
+    for _ in 0..5 {
+        let id = made(&fixture, ANN, wish()).await;
+        let (times, columns, period) = futures::join!(
+            change(&fixture, ANN, &id, json!({"cron": "0 7 1 * *"})),
+            change(&fixture, ANN, &id, json!({"columns": ["transaction_id"]})),
+            change(&fixture, ANN, &id, json!({"period": "month"})),
+        );
+        assert_eq!((times.status, columns.status, period.status), (200, 200, 200), "{}", columns.body);
+        let schedule = fixture.desk.runs().find(&id).await.unwrap().aggregate;
+        let export = schedule.export().unwrap();
+        let found = (export.cron.as_str(), export.columns.len(), export.period.as_str());
+        assert_eq!((found, schedule.revision()), (("0 7 1 * *", 1, "month"), 4));
+    }
+    let id = made(&fixture, ANN, wish()).await;
+    for body in [json!({}), json!({"reason": "because"})] {
+        change(&fixture, ANN, &id, body).await.problem(422, "export_schedule.nothing_to_change");
+    }
+}
+
+/// Declares that an account is of the person whom another account stands for.
+async fn same_person(fixture: &Fixture, account: Person, person: Person) {
+    let sealed = json!({ "subject": account.id(), "sealed": format!("dbs1.{}", "A".repeat(64)) });
+    let registered = json!({ "email": sealed, "full_name": sealed, "origin": "registration" });
+    let declared = json!({ "person": person.id(), "by": "operator", "reason": "one passport" });
+    let append = Append {
+        stream: StreamKey::new("user", account.id()).unwrap(),
+        expected_version: 0,
+        events: vec![
+            Draft::new("user.registered", 1, registered.to_string()),
+            Draft::new("user.same_person_declared", 1, declared.to_string()),
+        ],
+        actor: Actor::system("operator"),
+        metadata: "{}".to_owned(),
+        command: None,
+    };
+    fixture.ledger.append(append).await.unwrap();
+    let state = fixture.approvals.directory().up_to_date().await.unwrap();
+    assert!(state.is_same_person(&account.id(), &person.id()));
+}
+
+#[actix_web::test]
+async fn standing_approval_is_asked_for_by_the_account_that_made_the_schedule() {
+    let fixture = fixture().await;
+    let id = made(&fixture, ANN, wish()).await;
+    let anna = Person { email: "anna@example.com", role: "analyst" };
+    same_person(&fixture, anna, ANN).await;
+    let body = json!({ "until": ahead(10) });
+    post(&fixture, anna, &id, "/standing-approval", body.clone()).await.problem(403, "export_schedule.not_yours");
+    assert_eq!(
+        post(&fixture, anna, &id, "/run", Value::Null).await.status,
+        202,
+        "a run is asked for in the owner's name"
+    );
+    assert_eq!(post(&fixture, ANN, &id, "/standing-approval", body).await.status, 202);
+}
+
+#[actix_web::test]
+async fn destination_that_the_server_has_no_more_keeps_nobody_from_changing_the_times() {
+    let mut fixture = fixture().await;
+    let id = made(&fixture, ANN, with(json!({"deliver_to": ["archive"]}))).await;
+    fixture.desk = fixture.desk.clone().with_destinations([]);
+    let changed = change(&fixture, ANN, &id, json!({"cron": "0 7 1 * *"})).await;
+    assert_eq!((changed.status, &changed.json()["deliver_to"]), (200, &json!(["archive"])), "{}", changed.body);
+    let named = change(&fixture, ANN, &id, json!({"deliver_to": ["archive"]})).await;
+    assert_eq!(named.problem(400, "request.invalid")["errors"][0]["pointer"], "/deliver_to/0");
+}
+
+#[actix_web::test]
+async fn no_more_than_a_thousand_schedules_are_made_however_many_ask_at_once() {
+    let fixture = fixture().await;
+    let made = (1..MAX_SCHEDULES).map(|number| {
+        let id = format!("sch_{number}");
+        let payload = json!({ "schedule_id": id, "name": "Daily", "created_by": "usr_1", "person": "usr_1",
+            "at": "2026-11-21T10:00:00.000000Z",
+            "export": { "kind": "transactions", "format": "csv", "cron": "0 6 * * *", "time_zone": "UTC", "period": "none" } });
+        fixture.ledger.append(Append {
+            stream: StreamKey::new("export_schedule", id).unwrap(),
+            expected_version: 0,
+            events: vec![Draft::new("export_schedule.created", 1, payload.to_string())],
+            actor: Actor::system("operator"),
+            metadata: "{}".to_owned(),
+            command: None,
+        })
+    });
+    for appended in futures::future::join_all(made).await {
+        appended.unwrap();
+    }
+    let asked = (0..4).map(|_| ANN.post(&fixture, PATH, wish()));
+    let mut statuses: Vec<u16> = futures::future::join_all(asked).await.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 422, 422, 422]);
+    ANN.post(&fixture, PATH, wish()).await.problem(422, "export_schedule.too_many");
+}
+
+#[actix_web::test]
+async fn times_that_do_not_fit_the_period_are_pointed_out() {
+    let fixture = fixture().await;
+    let warnings = async |members: Value| ANN.post(&fixture, PATH, with(members)).await.json()["warnings"].clone();
+    assert_eq!(warnings(json!({"period": "month"})).await, json!([]));
+    let hourly = warnings(json!({"cron": "0 * * * *", "period": "day"})).await;
+    assert!(hourly[0].as_str().unwrap().contains("same period"), "{hourly}");
+    let weekdays = warnings(json!({"cron": "0 6 * * MON-FRI", "period": "day"})).await;
+    assert!(weekdays[0].as_str().unwrap().contains("in no run"), "{weekdays}");
+}
+
+#[actix_web::test]
+async fn run_is_opened_whether_or_not_the_caller_waits_for_the_answer() {
+    let fixture = fixture().await;
+    let id = made(&fixture, ANN, wish()).await;
+    let mut runs = 0;
+    for polls in (1..60).step_by(4) {
+        let asked = post(&fixture, ANN, &id, "/run", Value::Null);
+        let (mut asked, mut left) = (std::pin::pin!(asked), polls);
+        // The caller goes away while it is under way.
+        std::future::poll_fn(|task| {
+            left -= 1;
+            let is_over = asked.as_mut().poll(task).is_ready() || left == 0;
+            if is_over { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+        for _ in 0..20 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            let schedule = fixture.desk.runs().find(&id).await.unwrap().aggregate;
+            if schedule.runs() > runs {
+                break;
+            }
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let schedule = fixture.desk.runs().find(&id).await.unwrap().aggregate;
+        runs = schedule.runs();
+        if let Some(run) = schedule.last_run() {
+            common::exports::export(&fixture, run.export_id.as_str()).await;
+            assert!(status_of(&fixture, run.approval_id.as_str()).await.is_some(), "after {polls} steps");
+        }
+    }
+    assert!(runs > 0);
 }
 
 #[actix_web::test]

@@ -169,6 +169,7 @@ impl Approvals {
                 self.carry_out(&outcome.id, command, own(context)).await?;
                 Ok(Way::Over)
             }
+            Some(ApprovalStatus::Pending) if self.give_way(principal, gated, &outcome, context).await? => Ok(Way::Over),
             Some(ApprovalStatus::Pending) => Ok(Way::Waiting(Box::new(outcome))),
             Some(ApprovalStatus::Approved) => {
                 let (id, digest) = (outcome.id.as_str(), gated.action.digest());

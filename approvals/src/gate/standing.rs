@@ -2,9 +2,10 @@
 //!
 //! Such an approval is used up once, by [`Approvals::redeem`] for the schedule itself. That lets nothing out by itself: each
 //! export of a run has to come here for its grant, and gets one only while everything still holds that it rests on. The
-//! schedule is the one that was agreed to and has that approval now, its time is not over, the run was recorded with this
-//! export, the export is exactly the one that the run makes, the policy has the version that was fulfilled, its owner may
-//! still have it done, and nobody who voted has turned out to be somebody else.
+//! schedule is the one that was agreed to and has that approval now, or had it when the run was recorded and another has
+//! taken its place since; its time is not over, the run was recorded with this export, the export is exactly the one that
+//! the run makes, the policy has the version that was fulfilled, its owner may still have it done, and nobody who voted has
+//! turned out to be somebody else.
 
 use daybook_domain::approval::{Action, Approval, ApprovalCommand, ApprovalError, ApprovalStatus, Requester};
 use daybook_domain::export::{Requested, RestsOn};
@@ -39,7 +40,8 @@ impl Approvals {
                 return Err(RedeemError::Refused(why));
             }
         };
-        let standing = schedule.standing().filter(|standing| standing.approval_id == request.approval_id);
+        // The run was recorded under it: one that was renewed since carries what is under way to its end.
+        let standing = schedule.standing_of(&request.approval_id);
         let standing = standing.ok_or(RedeemError::Refused(not_in_force(&approval.aggregate)))?;
         self.worth(&state, &schedule, standing, &approval.aggregate)?.map_err(|(_, why)| RedeemError::Ended(why))?;
         let approved = &approval.aggregate;
@@ -68,7 +70,13 @@ impl Approvals {
     /// Whether the owner of a schedule may still do what it does.
     pub async fn owner_may(&self, schedule: &ExportSchedule) -> Result<bool, Problem> {
         let state = self.state().await?;
-        Ok(self.facts(&state).requester_allowed(&owner(schedule)?, None))
+        Ok(self.facts(&state).owner_may(schedule, &owner(schedule)?))
+    }
+
+    /// Whether the owner of a schedule may have another request for approval open.
+    pub(crate) async fn owner_may_ask(&self, schedule: &ExportSchedule) -> Result<(), Problem> {
+        let state = self.state().await?;
+        may_have_another(&state, state.person_of(owner(schedule)?.actor.as_str()))
     }
 
     /// Opens the request for approval of a run that rests on no standing one, in the name of the schedule's owner and under
@@ -89,7 +97,7 @@ impl Approvals {
         }
         let state = self.state().await?;
         let requester = owner(schedule)?;
-        if !self.facts(&state).requester_allowed(&requester, None) {
+        if !self.facts(&state).owner_may(schedule, &requester) {
             return Err(refused(&ApprovalError::RequesterNotAllowed));
         }
         may_have_another(&state, state.person_of(requester.actor.as_str()))?;
@@ -147,7 +155,7 @@ impl Approvals {
         if current != approved {
             return ended(StandingEnd::PolicyChanged, ApprovalError::PolicyChanged { approved, current });
         }
-        if !allowed || !self.facts(state).requester_allowed(&owner(schedule)?, None) {
+        if !allowed || !self.facts(state).owner_may(schedule, &owner(schedule)?) {
             return ended(StandingEnd::RequesterNotAllowed, ApprovalError::RequesterNotAllowed);
         }
         Ok(Ok(()))
@@ -177,7 +185,7 @@ fn not_in_force(approval: &Approval) -> ApprovalError {
 }
 
 /// In whose name a schedule runs.
-fn owner(schedule: &ExportSchedule) -> Result<Requester, Problem> {
+pub(crate) fn owner(schedule: &ExportSchedule) -> Result<Requester, Problem> {
     let not_found = || refused(&ApprovalError::NotFound);
     Ok(Requester {
         actor: schedule.created_by().ok_or_else(not_found)?.clone(),

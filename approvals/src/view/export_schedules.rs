@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use daybook_domain::Timestamp;
-use daybook_domain::approval::Requester;
-use daybook_domain::export_schedule::{ExportSchedule, Run, ScheduleStatus};
+use daybook_domain::export_schedule::{ExportSchedule, Run};
 use daybook_http_kit::Problem;
 use daybook_identity::directory::{DirectoryState, ScheduleRecord};
+use daybook_ledger::commands::CommandError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::held_up::HeldUp;
+use crate::problems::refusal;
 use crate::service::Approvals;
 
 /// How many of its next times are shown.
 const NEXT_RUNS: usize = 5;
-/// Why a schedule does not run whose owner may not ask for its exports any more.
-const REQUESTER_NOT_ALLOWED: &str = "requester_not_allowed";
 
 /// A schedule of exports. Times are RFC 3339 UTC with microseconds, ids are opaque.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -30,13 +30,19 @@ pub struct ExportScheduleView {
     /// `active`, `paused` or `ended`.
     #[schema(example = "active")]
     pub status: &'static str,
-    /// Why an active one does not run: `requester_not_allowed` while whoever made it may not ask for such exports; it runs
-    /// once for all that it missed as soon as they may. `null` where nothing is in the way.
+    /// Why an active one does not run: `requester_not_allowed` while whoever made it may not ask for such exports,
+    /// `too_many_open` while they have as many requests for approval open as anybody may have, `clock` where what is due
+    /// counts from a time that is more than an hour ahead. It runs once for all that it missed when that is over. `null` where
+    /// nothing is in the way.
     pub held_up_by: Option<&'static str>,
-    /// What is exported.
+    /// Opaque id of who paused it, while it is paused.
+    pub paused_by: Option<String>,
+    /// Whether that was somebody else than its owner, who can neither resume nor run it then.
+    pub paused_by_other: bool,
+    /// `transactions`, `incidents`, `users`, `agent_actions`, `audit_trail`, `entries` or `evidence_pack`.
     #[schema(example = "transactions")]
     pub kind: &'static str,
-    /// `csv`, `ndjson`, `json` or `parquet`.
+    /// `csv`, `ndjson`, `json` or `parquet`; `zip` of an evidence pack.
     #[schema(example = "csv")]
     pub format: &'static str,
     /// What it is narrowed by; a run adds `start` and `end` of its period.
@@ -170,11 +176,19 @@ impl Approvals {
         records.into_iter().filter_map(listed).collect()
     }
 
-    /// A schedule, from the directory as it is.
-    pub fn export_schedule(&self, id: &str) -> Result<Option<ExportScheduleView>, Problem> {
+    /// A schedule, from the directory as it is; one that ended so long ago that the directory has forgotten it, from the
+    /// ledger.
+    pub async fn export_schedule(&self, id: &str) -> Result<Option<ExportScheduleView>, Problem> {
         let state = self.directory().now();
-        let Some(record) = state.export_schedules.get(id) else { return Ok(None) };
-        self.view_of(&state, &record.schedule, record.place.version)
+        if let Some(record) = state.export_schedules.get(id) {
+            return self.view_of(&state, &record.schedule, record.place.version);
+        }
+        match self.0.schedules.load(id).await {
+            Ok(Some(found)) => self.view_of(&state, &found.aggregate, found.version),
+            // What cannot be the id of anything names no schedule.
+            Ok(None) | Err(CommandError::Invalid(_)) => Ok(None),
+            Err(error) => Err(refusal(error)),
+        }
     }
 
     /// A schedule as a command has left it.
@@ -190,15 +204,8 @@ impl Approvals {
         version: u64,
     ) -> Result<Option<ExportScheduleView>, Problem> {
         let now = self.timestamp()?;
-        let is_held_up = schedule.status() == Some(ScheduleStatus::Active) && !self.may_owner(state, schedule);
-        Ok(view(schedule, version, now, is_held_up.then_some(REQUESTER_NOT_ALLOWED)))
-    }
-
-    fn may_owner(&self, state: &DirectoryState, schedule: &ExportSchedule) -> bool {
-        let (Some(actor), Some(person)) = (schedule.created_by(), schedule.person()) else { return false };
-        let required_permissions = schedule.required_permissions().to_vec();
-        let owner = Requester { actor: actor.clone(), person: person.clone(), required_permissions };
-        self.facts(state).requester_allowed(&owner, None)
+        let held_up_by = self.shown_as_held_up(state, schedule, now)?;
+        Ok(view(schedule, version, now, held_up_by.map(HeldUp::as_str)))
     }
 }
 
@@ -214,6 +221,8 @@ fn view(
         name: schedule.name()?.to_string(),
         status: schedule.status()?.as_str(),
         held_up_by,
+        paused_by: schedule.paused().map(|paused| paused.by.to_string()),
+        paused_by_other: schedule.paused().is_some_and(|paused| paused.binds),
         kind: export.kind.as_str(),
         format: export.format.as_str(),
         filters: export.filters.clone(),

@@ -25,7 +25,7 @@ async fn role_that_the_requester_gave_lately_gives_no_seat_on_the_request() {
     let own = world.is_blocked(&ada, world.export("all")).await.approval_id;
     let other = world.is_blocked(&ben, world.export("all")).await.approval_id;
     let vic = world.caller("vic").await;
-    assert_eq!(world.refusal(&vic, &own).await, (403, "approval.not_eligible".to_owned()));
+    assert_eq!(world.refusal(&vic, &own).await, (403, "approval.seat_owed_to_requester".to_owned()));
     let inbox = world.approvals.inbox(&vic, false).unwrap();
     assert!(inbox.iter().all(|item| item.record.approval_id != own));
     // Somebody else's request is not concerned, and nobody loses what another gave.
@@ -39,7 +39,7 @@ async fn role_that_the_requester_gave_lately_gives_no_seat_on_the_request() {
     world.wait(HOUR);
     grants(&world, "ada", "new", "admin").await;
     let new = world.caller("new").await;
-    assert_eq!(world.refusal(&new, &third).await.1, "approval.not_eligible");
+    assert_eq!(world.refusal(&new, &third).await.1, "approval.seat_owed_to_requester");
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn account_that_the_requester_brought_in_lately_has_no_seat() {
     world.person("new", "analyst").await;
     let id = world.is_blocked(&ada, world.export("all")).await.approval_id;
     let new = world.caller("new").await;
-    assert_eq!(world.refusal(&new, &id).await.1, "approval.voter_inactive");
+    assert_eq!(world.refusal(&new, &id).await.1, "approval.seat_owed_to_requester");
     let ben = world.caller("ben").await;
     let other = world.is_blocked(&ben, world.export("all")).await.approval_id;
     world.approves("new", &other).await;

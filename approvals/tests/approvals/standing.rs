@@ -1,6 +1,6 @@
 //! Standing approvals: used up once for a schedule, and what of its runs is let through by them.
 
-use daybook_approvals::{ExportRuns, Gated, Grant, Needed, RedeemError};
+use daybook_approvals::{DueRun, ExportRuns, Gated, Grant, HeldUp, Needed, RedeemError};
 use daybook_domain::Timestamp;
 use daybook_domain::approval::{ApprovalStatus, RequiredPermission};
 use daybook_domain::approval_policy::BreakGlass;
@@ -8,10 +8,11 @@ use daybook_domain::export::{ExportFormat, ExportKind, HexDigest, Requested, Res
 use daybook_domain::export_schedule::{
     Created, ExportSchedule, ExportScheduleCommand, Period, RunCause, ScheduledExport, StandingApproved, StandingEnd,
 };
-use daybook_domain::names::{DestinationName, ExportId, PermissionName, ScheduleId};
+use daybook_domain::names::{DepartmentId, DestinationName, ExportId, PermissionName, ScheduleId};
 use daybook_domain::refusal::Refusal;
 use daybook_domain::text::{ActorId, Line, ShortName};
-use serde_json::json;
+use daybook_ledger::StreamKey;
+use serde_json::{Value, json};
 
 use crate::world::{HOUR, World, action, approval_id, context, role, steps, system, why};
 
@@ -57,16 +58,21 @@ fn code(error: &RedeemError) -> (&'static str, bool) {
 impl Scheduled {
     /// A schedule that nobody has agreed to.
     async fn new(world: World) -> Self {
+        Self::of(world, export(), "transaction:read", None).await
+    }
+
+    /// One of this, which takes a permission everywhere or in a department.
+    async fn of(world: World, export: ScheduledExport, permission: &str, department: Option<&str>) -> Self {
         let runs = ExportRuns::new(world.approvals.clone());
         let until = Timestamp::from_micros(world.now() + 30 * DAY).unwrap();
         let scheduled = Self { world, runs, until };
         let created = Created {
             schedule_id: ScheduleId::parse("", "sch_1").unwrap(),
             name: line("Daily"),
-            export: export(),
+            export,
             required_permissions: vec![RequiredPermission {
-                name: PermissionName::parse("", "transaction:read").unwrap(),
-                department: None,
+                name: PermissionName::parse("", permission).unwrap(),
+                department: department.map(|id| DepartmentId::parse("", id).unwrap()),
             }],
             created_by: ann(),
             person: ann(),
@@ -81,11 +87,16 @@ impl Scheduled {
     /// One whose runs Bob has agreed to, for thirty days.
     async fn approved(world: World) -> Self {
         let scheduled = Self::new(world).await;
-        let id = scheduled.asks().await;
-        scheduled.world.approves("bob", &id).await;
-        let grant = scheduled.uses_up(&id).await.unwrap();
-        scheduled.stands(&grant).await;
+        scheduled.renews().await;
         scheduled
+    }
+
+    /// Bob agrees to its runs, in the place of what there is.
+    async fn renews(&self) {
+        let id = self.asks().await;
+        self.world.approves("bob", &id).await;
+        let grant = self.uses_up(&id).await.unwrap();
+        self.stands(&grant).await;
     }
 
     fn now(&self) -> Timestamp {
@@ -146,7 +157,8 @@ impl Scheduled {
     async fn runs(&self, rests_on: RestsOn) -> Requested {
         self.world.wait(HOUR);
         let (cause, scheduled_for, by) = (RunCause::Asked, None, Some(ann()));
-        let command = ExportScheduleCommand::Run { cause, scheduled_for, rests_on, by, at: self.now() };
+        let opened = self.schedule().await.runs();
+        let command = ExportScheduleCommand::Run { cause, scheduled_for, rests_on, opened, by, at: self.now() };
         let schedule = self.does(command).await;
         schedule.requested_of(schedule.last_run().unwrap()).unwrap()
     }
@@ -270,6 +282,7 @@ async fn revoked_changed_or_ended_it_lets_nothing_through() {
         |scheduled, _| ExportScheduleCommand::Change {
             export: Box::new(ScheduledExport { period: Period::Day, ..export() }),
             required_permissions: Vec::new(),
+            revision: 1,
             by: ann(),
             reason: None,
             at: scheduled.now(),
@@ -286,8 +299,125 @@ async fn revoked_changed_or_ended_it_lets_nothing_through() {
     // A pause takes nothing back.
     let scheduled = Scheduled::approved(World::new().await).await;
     let request = scheduled.runs(RestsOn::Standing).await;
-    scheduled.does(ExportScheduleCommand::Pause { by: ann(), reason: why("Away"), at: scheduled.now() }).await;
+    scheduled
+        .does(ExportScheduleCommand::Pause { by: ann(), binds: false, reason: why("Away"), at: scheduled.now() })
+        .await;
     assert!(scheduled.redeems(&request).await.is_ok());
+}
+
+#[tokio::test]
+async fn run_that_is_under_way_rests_on_the_approval_that_was_renewed_since() {
+    let scheduled = Scheduled::approved(World::new().await).await;
+    let before = scheduled.runs(RestsOn::Standing).await;
+    scheduled.world.wait(HOUR);
+    scheduled.renews().await;
+    let after = scheduled.runs(RestsOn::Standing).await;
+    assert_ne!(before.approval_id, after.approval_id);
+    assert_eq!(scheduled.redeems(&before).await.unwrap().approval_id(), &before.approval_id);
+    assert!(scheduled.redeems(&after).await.is_ok());
+    // Nothing else rests on the one that was replaced.
+    let pretended = Requested { approval_id: before.approval_id.clone(), ..after.clone() };
+    assert_eq!(scheduled.refusal(&pretended).await, ("approval.digest_mismatch", false));
+    // All of it is looked at, as for the one in force.
+    scheduled.world.policy("export.transactions", 1, steps(&[&["compliance"]])).await;
+    for request in [&before, &after] {
+        assert_eq!(scheduled.refusal(request).await, ("approval.policy_changed", true));
+    }
+    // Whoever takes the new one back lets nothing out under the old one.
+    let scheduled = Scheduled::approved(World::new().await).await;
+    let before = scheduled.runs(RestsOn::Standing).await;
+    scheduled.renews().await;
+    let approval_id = scheduled.schedule().await.standing().unwrap().approval_id.clone();
+    let (why, at) = (StandingEnd::Revoked, scheduled.now());
+    scheduled.does(ExportScheduleCommand::EndStanding { approval_id, why, at }).await;
+    assert_eq!(scheduled.refusal(&before).await, ("approval.grant_expired", false));
+    // Its own time counts.
+    let scheduled = Scheduled::approved(World::new().await).await;
+    let before = scheduled.runs(RestsOn::Standing).await;
+    scheduled.world.wait(scheduled.until.micros() - scheduled.world.now() - HOUR);
+    let renewed =
+        Scheduled { until: Timestamp::from_micros(scheduled.until.micros() + 30 * DAY).unwrap(), ..scheduled };
+    renewed.renews().await;
+    assert!(renewed.redeems(&before).await.is_ok());
+    renewed.world.wait(HOUR);
+    assert_eq!(renewed.refusal(&before).await, ("approval.grant_expired", true));
+    assert_eq!(renewed.holds().await, Ok(()));
+}
+
+#[tokio::test]
+async fn department_whose_name_is_anothers_by_now_is_not_exported() {
+    let of = |desks: &str| ScheduledExport {
+        kind: ExportKind::Incidents,
+        filters: [("desks".to_owned(), desks.to_owned())].into(),
+        columns: Vec::new(),
+        ..export()
+    };
+    let renamed = |from: &str, to: &str| json!({ "changes": [{ "field": "name", "old": from, "new": to }] });
+    for rests_on in [RestsOn::Standing, RestsOn::Own] {
+        let world = World::new().await;
+        world.happens("dep_1", "department.created", json!({ "department_id": "dep_1", "name": "Rates" })).await;
+        let scheduled = Scheduled::of(world, of(r#"["rates"]"#), "incident:read", Some("dep_1")).await;
+        let approvals = &scheduled.world.approvals;
+        let shown = async || approvals.export_schedule("sch_1").await.unwrap().unwrap().held_up_by;
+        let request = match rests_on {
+            RestsOn::Standing => {
+                scheduled.renews().await;
+                scheduled.runs(RestsOn::Standing).await
+            }
+            RestsOn::Own => {
+                let request = scheduled.runs(RestsOn::Own).await;
+                let schedule = scheduled.schedule().await;
+                let opened = approvals.open_for_schedule(&schedule, &request, &system()).await.unwrap();
+                scheduled.world.approves("bob", &opened.id).await;
+                request
+            }
+        };
+        let digest = request.action().unwrap().digest();
+        let redeems = async || match rests_on {
+            RestsOn::Standing => scheduled.redeems(&request).await,
+            RestsOn::Own => {
+                approvals.redeem(&request.approval_id, &digest, request.export_id.as_str(), &system()).await
+            }
+        };
+        redeems().await.unwrap();
+        assert_eq!(shown().await, None);
+        scheduled.world.happens("dep_1", "department.changed", renamed("Rates", "Rates old")).await;
+        scheduled
+            .world
+            .happens("dep_2", "department.created", json!({ "department_id": "dep_2", "name": "Rates" }))
+            .await;
+        // An attempt that comes later asks again.
+        assert_eq!(code(&redeems().await.unwrap_err()), ("approval.requester_not_allowed", true), "{rests_on}");
+        assert!(!approvals.owner_may(&scheduled.schedule().await).await.unwrap());
+        assert_eq!(shown().await, Some("requester_not_allowed"));
+        if rests_on == RestsOn::Standing {
+            assert_eq!(scheduled.holds().await, Err(StandingEnd::RequesterNotAllowed));
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_recorded_in_the_name_of_somebody_who_has_too_many_requests_open() {
+    let scheduled = Scheduled::new(World::new().await).await;
+    let id = scheduled.asks().await;
+    let key = StreamKey::new("approval", id).unwrap();
+    let first = scheduled.world.ledger.reader().stream(&key, 1, 1).await.unwrap().remove(0);
+    let mut requested: Value = serde_json::from_str(&first.payload.unwrap()).unwrap();
+    for number in 1..1_000 {
+        requested["approval_id"] = format!("apr_{number}").into();
+        scheduled.world.happens(&format!("apr_{number}"), "approval.requested", requested.clone()).await;
+    }
+    scheduled.world.wait(30 * HOUR);
+    let held_up = scheduled.runs.run_due("sch_1", &system()).await.unwrap();
+    assert!(matches!(held_up, DueRun::HeldUp(HeldUp::TooManyOpen)), "{held_up:?}");
+    let shown = scheduled.world.approvals.export_schedule("sch_1").await.unwrap().unwrap();
+    assert_eq!(shown.held_up_by, Some("too_many_open"));
+    scheduled
+        .does(ExportScheduleCommand::Pause { by: ann(), binds: false, reason: why("Away"), at: scheduled.now() })
+        .await;
+    let refused = scheduled.runs.run_asked("sch_1", ann(), &system()).await.unwrap_err();
+    assert_eq!(refused.code(), "approval.too_many_open");
+    assert_eq!(scheduled.schedule().await.runs(), 0);
 }
 
 #[tokio::test]

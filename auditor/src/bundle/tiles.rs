@@ -88,6 +88,22 @@ impl Tiles {
         Ok(proved.map(|(_, hashes)| hashes.as_slice()).unwrap_or_default())
     }
 
+    /// Whether a tile of this tree has that name.
+    pub(super) fn has(&self, path: &str) -> bool {
+        let of_path = || {
+            let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
+            let level: usize = level.parse().ok().filter(|level| *level < LEVELS)?;
+            let digits = rest.split_once(".p/").map_or(rest, |(digits, _)| digits);
+            let index = digits.split('/').try_fold(0_u64, |index, part| {
+                let part: u64 = part.strip_prefix('x').unwrap_or(part).parse().ok().filter(|part| *part < 1_000)?;
+                index.checked_mul(1_000)?.checked_add(part)
+            })?;
+            // Numbers can be written in more ways than one, and a name only in this.
+            Some(self.width(level, index) > 0 && self.named(level, index) == path)
+        };
+        of_path() == Some(true)
+    }
+
     fn load(&self, files: &mut impl Files, level: usize, index: u64) -> Result<Vec<Digest>, TileError> {
         let (name, width) = (self.named(level, index), self.width(level, index));
         let Some(bytes) = files.read(&name) else { return Err(TileError::Missing(name)) };

@@ -10,7 +10,7 @@ use crate::report::FindingKind;
 use crate::source::Progress;
 use crate::walk::Walk;
 
-/// Longest line that is read.
+/// Longest record that is read, with all lines that it has.
 const MAX_LINE_BYTES: usize = 1 << 20;
 /// Columns that are compared, in this order.
 const COMPARED: [&str; 8] =
@@ -73,11 +73,7 @@ impl<R: Read> Trail<R> {
         match &self.next {
             Some(row) if row.position == position => {
                 let said = entry.shown();
-                let other = COMPARED
-                    .iter()
-                    .zip(&row.values)
-                    .zip(&said)
-                    .find(|((_, is), said)| is.as_slice() != said.as_bytes());
+                let other = COMPARED.iter().zip(&row.values).zip(&said).find(|((_, is), said)| !says(is, said));
                 if let Some(((column, _), _)) = other {
                     complain(walk, place, format!("trail.csv says something else of this entry: its {column}"));
                 }
@@ -97,6 +93,17 @@ impl<R: Read> Trail<R> {
             complain(walk, i64::try_from(row.position).ok(), detail.to_owned());
             self.advance(walk);
         }
+    }
+}
+
+/// What a spreadsheet takes for a formula; a cell that begins with it has `'` before it in these files.
+const FORMULAS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
+/// Whether a cell says this value, in the way in which such a file says it.
+fn says(cell: &[u8], value: &str) -> bool {
+    match value.starts_with(FORMULAS) {
+        true => cell.strip_prefix(b"'") == Some(value.as_bytes()),
+        false => cell == value.as_bytes(),
     }
 }
 
@@ -126,16 +133,18 @@ impl<R: Read> Lines<R> {
 
     /// The fields of the next record (RFC 4180); none at the end.
     fn record(&mut self) -> Result<Option<Vec<Vec<u8>>>, String> {
-        let mut line = Vec::new();
+        let (mut line, mut is_quoted) = (Vec::new(), false);
         loop {
-            let room = MAX_LINE_BYTES.saturating_sub(line.len()) as u64;
+            let (before, room) = (line.len(), MAX_LINE_BYTES.saturating_sub(line.len()) as u64);
             let read =
                 self.input.by_ref().take(room).read_until(b'\n', &mut line).map_err(|error| error.to_string())?;
             if line.is_empty() {
                 return Ok(None);
             }
-            let is_whole = line.ends_with(b"\n") && line.iter().filter(|byte| **byte == b'"').count().is_multiple_of(2);
-            if is_whole {
+            // What came before is not counted again: a record may have a line feed at every byte.
+            let quotes = line.get(before..).unwrap_or_default().iter().filter(|byte| **byte == b'"').count();
+            is_quoted ^= !quotes.is_multiple_of(2);
+            if line.ends_with(b"\n") && !is_quoted {
                 return Ok(Some(fields(&line)));
             }
             if read == 0 {
@@ -183,5 +192,23 @@ mod tests {
         assert_eq!(found, [vec!["a", "b"], vec!["1", "x, \"y\"\r\nz"], vec!["", ""]]);
         assert!(records("a,b\r\n1,\"2").is_err());
         assert!(records(&"x".repeat(MAX_LINE_BYTES + 1)).is_err());
+    }
+
+    #[test]
+    fn record_of_many_lines_takes_no_longer_than_one_of_few() {
+        let begun = std::time::Instant::now();
+        assert!(records(&format!("a,b\n\"{}", "\n".repeat(MAX_LINE_BYTES))).is_err());
+        // Counted from its beginning at each line feed, it would be half a million million bytes.
+        assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn cells_that_would_be_formulas_are_compared_without_the_mark_before_them() {
+        for value in ["=1+1", "+1", "-TX", "@SUM(A1)", "\tTX", "\rTX"] {
+            assert!(says(format!("'{value}").as_bytes(), value), "{value:?}");
+            assert!(!says(value.as_bytes(), value), "a formula: {value:?}");
+            assert!(!says(format!("''{value}").as_bytes(), value), "{value:?}");
+        }
+        assert!(says(b"TX-1", "TX-1") && says(b"'TX", "'TX") && !says(b"'TX", "TX"));
     }
 }

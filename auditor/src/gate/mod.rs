@@ -352,6 +352,8 @@ impl Gate {
                 };
                 self.judge(fields, &effect);
             }
+            // Agreed to for somebody else than the person had become.
+            "erasure.rejected" => drop(self.approved.remove(&format!("erasure/{id}"))),
             "erasure.performed" => self.must_be_approved(fields, "the erasure"),
             _ => {}
         }

@@ -4,7 +4,7 @@
 //! Each such export must be the one that a recorded run makes, of the schedule as it was agreed to, before the end of the
 //! approval. The schedule's entries say all of that; what is approved is compared by its parameters, as ever.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::effects::{Effect, export_parameters, judge};
@@ -93,6 +93,9 @@ impl Gate {
     }
 }
 
+/// How many standing approvals still carry what was under way when others took their place.
+const MAX_REPLACED: usize = 10;
+
 /// A standing approval.
 #[derive(Debug)]
 struct Standing {
@@ -109,6 +112,8 @@ struct Standing {
 struct Run {
     recorded: ScheduleRun,
     export: Arc<ScheduledExport>,
+    /// Whether another standing approval had taken the place of its own before it was recorded.
+    is_replaced: bool,
 }
 
 /// One schedule, followed from entry to entry.
@@ -118,6 +123,11 @@ pub(super) struct Schedule {
     export: Arc<ScheduledExport>,
     pending: Option<StandingRequested>,
     standings: HashMap<String, Standing>,
+    /// The standing approval in force.
+    in_force: Option<String>,
+    /// Those that another took the place of and that have not ended otherwise, the newest last: they carry the runs that were
+    /// recorded under them.
+    replaced: VecDeque<String>,
     /// The number of the last run.
     last_run: u64,
     /// Runs by the ids of their exports.
@@ -131,6 +141,8 @@ impl Schedule {
             export: Arc::new(event.export),
             pending: None,
             standings: HashMap::new(),
+            in_force: None,
+            replaced: VecDeque::new(),
             last_run: 0,
             runs: HashMap::new(),
         }
@@ -144,6 +156,12 @@ impl Schedule {
     /// Nothing that was agreed to holds any more.
     pub(super) fn ended(&mut self, recorded_at: u64) {
         self.pending = None;
+        self.end_standings(recorded_at);
+    }
+
+    fn end_standings(&mut self, recorded_at: u64) {
+        self.in_force = None;
+        self.replaced.clear();
         for standing in self.standings.values_mut() {
             standing.ended_at.get_or_insert(recorded_at);
         }
@@ -178,10 +196,16 @@ impl Schedule {
         format!("export.{}", self.export.kind)
     }
 
-    /// In the place of the one before.
+    /// In the place of the one before, which carries what is under way to its end.
     pub(super) fn standing_approved(&mut self, event: StandingApproved, recorded_at: u64) -> Result<(), String> {
         let until = Moment::parse(&event.until)?;
-        self.ended(recorded_at);
+        self.pending = None;
+        self.replaced.extend(self.in_force.replace(event.approval_id.clone()));
+        if self.replaced.len() > MAX_REPLACED
+            && let Some(standing) = self.replaced.pop_front().and_then(|id| self.standings.get_mut(&id))
+        {
+            standing.ended_at.get_or_insert(recorded_at);
+        }
         let export = Arc::clone(&self.export);
         let standing = Standing { until, policy_version: event.policy_version, export, ended_at: None };
         self.standings.insert(event.approval_id, standing);
@@ -190,8 +214,9 @@ impl Schedule {
 
     pub(super) fn standing_ended(&mut self, event: &StandingEnded, recorded_at: u64) {
         self.pending.take_if(|pending| pending.approval_id == event.approval_id);
-        if let Some(standing) = self.standings.get_mut(&event.approval_id) {
-            standing.ended_at.get_or_insert(recorded_at);
+        // The end of the one in force ends those that it took the place of.
+        if self.standings.contains_key(&event.approval_id) {
+            self.end_standings(recorded_at);
         }
     }
 
@@ -209,7 +234,8 @@ impl Schedule {
         // One with an approval of its own is judged by that.
         if !is_known && event.rests_on == RestsOn::Standing {
             let export = Arc::clone(&self.export);
-            self.runs.insert(event.export_id.clone(), Run { recorded: event, export });
+            let is_replaced = self.replaced.contains(&event.approval_id);
+            self.runs.insert(event.export_id.clone(), Run { recorded: event, export, is_replaced });
         }
     }
 
@@ -243,7 +269,8 @@ impl Schedule {
             context.fault(FindingKind::ApprovalExpired, detail);
         }
         // Whoever let it through may not have seen what was recorded a moment before.
-        if standing.ended_at.is_some_and(|ended| ended.saturating_add(SETTLING) <= context.recorded_at) {
+        let has_ended = standing.ended_at.is_some_and(|ended| ended.saturating_add(SETTLING) <= context.recorded_at);
+        if has_ended || run.is_replaced {
             let detail = format!("the export {export_id} rests on {approval}, which the schedule {id} had no more");
             context.fault(FindingKind::ActionWithoutApproval, detail);
         }

@@ -7,7 +7,7 @@ use crate::export_check::signed;
 use crate::keys::Validity;
 use crate::policy::Witnessed;
 use crate::report::FindingKind;
-use crate::trust::{Answer, Brought, CheckpointFacts, Judged, Provenance, TrustFinding};
+use crate::trust::{Answer, Brought, CheckpointFacts, Judged, Provenance, TrustFinding, UNVOUCHED};
 use crate::verifier_key::Algorithm;
 
 impl Case<'_> {
@@ -78,8 +78,12 @@ impl Case<'_> {
     /// Whether whoever signed the checkpoint also signed the list of what was chosen from the ledger: entries that were left out
     /// afterwards break no hash. The answer on authorship, unless this fails it.
     pub(super) fn list_of_files(&mut self, authorship: Judged) -> Judged {
-        let (Some(keys), Some(part)) = (&self.keys, &self.report.part) else { return authorship };
-        let Some(selection) = &part.selection else { return authorship };
+        let selection = self.report.part.as_ref().and_then(|part| part.selection.as_ref());
+        let Some(selection) = selection else { return authorship };
+        let Some(keys) = &self.keys else {
+            let reason = format!("no keys were given: until --keys is, {UNVOUCHED}");
+            return Judged::new(Answer::NotChecked, reason);
+        };
         let Some(signature) = &selection.signature else {
             let detail = "there is no signature over the list of its files: what is in it may have been chosen anew";
             self.findings.push(TrustFinding::new(FindingKind::SignatureInvalid, detail));

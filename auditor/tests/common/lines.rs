@@ -137,7 +137,7 @@ pub fn bundle(entries: &[Entry], from: usize, to: usize, stream: Option<(&str, &
     );
     files.insert("checkpoint".to_owned(), note.into_bytes());
     files.insert("keys.txt".to_owned(), b"# none\n".to_vec());
-    files.insert("README.txt".to_owned(), b"read me\n".to_vec());
+    files.insert("README.txt".to_owned(), include_bytes!("../../src/bundle/README.txt").to_vec());
     // All tiles: more than are needed is as good.
     let mut hashes: Vec<Hash> = entries.iter().map(|entry| leaf(&canonical_bytes(entry))).collect();
     let mut level = 0;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::commands::Outcome;
 use crate::commands::people::recorded;
-use crate::commands::remote::{Remote, Session, object, segment, text, word};
+use crate::commands::remote::{Remote, Session, object, segment, text, with_detail, word};
 use crate::output;
 use crate::settings::Settings;
 
@@ -398,7 +398,10 @@ async fn set_policy(settings: &Settings, set: PolicySet) -> anyhow::Result<()> {
     let session = set.remote.session(settings).await?;
     let answer = session.send(Method::PUT, &policy_path(&action), &Value::Object(policy)).await?;
     session.show(&answer, |answer| match answer.pointer("/approval_request_id").and_then(Value::as_str) {
-        Some(approval) => format!("somebody else approves {approval}, then the same command puts the policy in force"),
+        Some(approval) => {
+            let said = format!("somebody else approves {approval}, then the same command puts the policy in force");
+            with_detail(&said, answer)
+        }
         None => format!("the policy of {action} is in force (version {})", word(answer, "/policy_version")),
     })
 }

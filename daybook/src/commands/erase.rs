@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::commands::Outcome;
 use crate::commands::people::recorded;
-use crate::commands::remote::{Remote, Session, object, segment, word};
+use crate::commands::remote::{Remote, Session, object, segment, with_detail, word};
 use crate::settings::Settings;
 
 /// Erase a person's data, once somebody else has approved it
@@ -82,7 +82,8 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ou
         let answer = session.send(Method::POST, &path(&id, "/reject"), &reason).await?;
         let said = match answer.pointer("/erasure") {
             Some(_) => {
-                format!("the vote counts; others have to vote on {} as well", word(&answer, "/approval_request_id"))
+                let approval = word(&answer, "/approval_request_id");
+                with_detail(&format!("the vote counts; others have to vote on {approval} as well"), &answer)
             }
             None => format!("{id} is rejected"),
         };
@@ -99,7 +100,8 @@ fn performed(session: &Session, answer: &Value, id: &str) -> anyhow::Result<()> 
     if let Some(approval) = answer.pointer("/approval_request_id").and_then(Value::as_str)
         && answer.pointer("/erasure").is_some()
     {
-        return recorded(session, answer, &format!("the vote counts; others have to vote on {approval} as well"));
+        let said = format!("the vote counts; others have to vote on {approval} as well");
+        return recorded(session, answer, &with_detail(&said, answer));
     }
     recorded(session, answer, &format!("{id} is carried out: the person's data cannot be read any more"))
 }

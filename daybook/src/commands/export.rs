@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::commands::Outcome;
 use crate::commands::people::recorded;
-use crate::commands::remote::{Remote, object, segment, word};
+use crate::commands::remote::{Remote, object, segment, with_detail, word};
 use crate::output;
 use crate::settings::Settings;
 
@@ -292,10 +292,11 @@ async fn request(settings: &Settings, asked: Request) -> anyhow::Result<Outcome>
     ]);
     let answer = session.send(Method::POST, "/v1/exports", &body).await?;
     session.show(&answer, |answer| match answer.pointer("/approval_request_id").and_then(Value::as_str) {
-        Some(approval) => format!(
-            "{} is asked for; somebody else approves {approval}: daybook approval vote {approval} approve",
-            word(answer, "/export/id")
-        ),
+        Some(approval) => {
+            let export = word(answer, "/export/id");
+            let how = format!("daybook approval vote {approval} approve");
+            with_detail(&format!("{export} is asked for; somebody else approves {approval}: {how}"), answer)
+        }
         None => format!("{} is being made", word(answer, "/id")),
     })?;
     Ok(Outcome::Good)

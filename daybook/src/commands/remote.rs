@@ -206,6 +206,14 @@ pub fn word(answer: &Value, pointer: &str) -> String {
     text(answer.pointer(pointer))
 }
 
+/// What was said, and what the server says is waited for.
+pub fn with_detail(said: &str, answer: &Value) -> String {
+    match answer.pointer("/detail") {
+        Some(detail) => format!("{said}\n{}", text(Some(detail))),
+        None => said.to_owned(),
+    }
+}
+
 /// A part of a path, with everything escaped that would end it.
 pub fn segment(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b':');

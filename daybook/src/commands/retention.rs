@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::commands::Outcome;
-use crate::commands::remote::{Remote, object, segment, word};
+use crate::commands::remote::{Remote, object, segment, with_detail, word};
 use crate::settings::Settings;
 
 /// See and set how long records are kept
@@ -69,12 +69,13 @@ const COLUMNS: [(&str, &str); 6] = [
     ("since", "/set_at"),
 ];
 
-const FIELDS: [(&str, &str); 6] = [
+const FIELDS: [(&str, &str); 7] = [
     ("last entry", "/last_entry_at"),
     ("rule", "/rule/class"),
     ("years", "/rule/years"),
     ("kept until", "/keep_until"),
     ("holds", "/holds"),
+    ("named in", "/retained"),
     ("may be disposed of", "/may_be_disposed_of"),
 ];
 
@@ -115,7 +116,7 @@ fn told(answer: &Value, record_type: &str) -> String {
     match answer.pointer("/status").and_then(Value::as_str) {
         Some(_) => {
             let approval = word(answer, "/approval_request_id");
-            format!("somebody else approves {approval}, then the same command sets the rule")
+            with_detail(&format!("somebody else approves {approval}, then the same command sets the rule"), answer)
         }
         None => format!(
             "records of the type {record_type} are kept for {} years (version {})",
@@ -131,8 +132,12 @@ mod tests {
 
     #[test]
     fn change_that_waits_is_told_from_one_that_was_made() {
-        let waits = json!({"detail": "…", "approval_request_id": "apr_1", "status": "pending"});
-        assert_eq!(told(&waits, "transaction"), "somebody else approves apr_1, then the same command sets the rule");
+        let waits =
+            json!({"detail": "It waits; nobody can decide it", "approval_request_id": "apr_1", "status": "pending"});
+        assert_eq!(
+            told(&waits, "transaction"),
+            "somebody else approves apr_1, then the same command sets the rule\nIt waits; nobody can decide it"
+        );
         let made = json!({"record_type": "transaction", "years": 6, "rule_version": 2, "approval_request_id": "apr_1"});
         assert_eq!(told(&made, "transaction"), "records of the type transaction are kept for 6 years (version 2)");
     }

@@ -55,7 +55,7 @@ pub enum Arguments {
 pub struct Add {
     /// What people call it
     name: String,
-    /// What is exported: transactions, incidents, users, agent_actions, audit_trail or entries
+    /// What is exported: transactions, incidents, users, agent_actions, audit_trail, entries or evidence_pack
     kind: String,
     /// When: minute, hour, day of month, month and day of week; not more often than every 15 minutes
     #[arg(long, value_name = "EXPRESSION")]
@@ -66,9 +66,9 @@ pub struct Add {
     /// Which records: none (all that the filters name), since_previous, day, week or month
     #[arg(long, default_value = "none")]
     period: String,
-    /// csv, ndjson, json or parquet
-    #[arg(long, default_value = "csv")]
-    format: String,
+    /// csv, ndjson, json or parquet; zip for an evidence pack [default: csv, or zip]
+    #[arg(long)]
+    format: Option<String>,
     /// Only records with this value, as <name>=<value>; may be given several times
     #[arg(long = "filter", value_name = "NAME=VALUE")]
     filters: Vec<String>,
@@ -148,11 +148,12 @@ const COLUMNS: [(&str, &str); 8] = [
     ("standing", "/standing/status"),
 ];
 
-const FIELDS: [(&str, &str); 19] = [
+const FIELDS: [(&str, &str); 20] = [
     ("schedule", "/schedule_id"),
     ("name", "/name"),
     ("status", "/status"),
     ("held up by", "/held_up_by"),
+    ("paused by", "/paused_by"),
     ("kind", "/kind"),
     ("format", "/format"),
     ("filters", "/filters"),
@@ -235,7 +236,7 @@ async fn add(settings: &Settings, add: Add) -> anyhow::Result<()> {
         ("cron", Some(json!(add.cron))),
         ("time_zone", Some(json!(add.time_zone))),
         ("period", Some(json!(add.period))),
-        ("format", Some(json!(add.format))),
+        ("format", add.format.map(Into::into)),
         ("filters", (!filters.is_empty()).then_some(Value::Object(filters))),
         ("columns", given(add.columns)),
         ("deliver_to", given(add.deliver_to)),
@@ -245,7 +246,9 @@ async fn add(settings: &Settings, add: Add) -> anyhow::Result<()> {
     let answer = session.send(Method::POST, COLLECTION, &body).await?;
     session.show(&answer, |answer| {
         let (id, next) = (word(answer, "/schedule_id"), text(answer.pointer("/next_runs/0")));
-        let made = format!("{id} runs at {next} for the first time");
+        let warnings = answer.pointer("/warnings").and_then(Value::as_array).into_iter().flatten();
+        let warnings: String = warnings.filter_map(Value::as_str).map(|warning| format!("\nmind: {warning}")).collect();
+        let made = format!("{id} runs at {next} for the first time{warnings}");
         match answer.pointer("/approval_request_id").and_then(Value::as_str) {
             Some(approval) => format!("{made}\n{}", decided_by_others(approval)),
             None => made,
@@ -311,7 +314,7 @@ mod tests {
     fn schedule_has_a_time_and_defaults_for_the_rest() {
         let line = ["add", "Month end", "transactions", "--cron", "0 6 1 * *", "--column", "amount,currency"];
         let Arguments::Add(add) = parsed(&line).unwrap() else { unreachable!("the line says add") };
-        assert_eq!((add.time_zone.as_str(), add.period.as_str(), add.format.as_str()), ("UTC", "none", "csv"));
+        assert_eq!((add.time_zone.as_str(), add.period.as_str(), add.format), ("UTC", "none", None));
         assert_eq!(add.columns, ["amount", "currency"]);
         assert!(parsed(&["add", "Month end", "transactions"]).is_err(), "without a time");
     }

@@ -159,7 +159,7 @@ fn observe_schedules(telemetry: &Telemetry, id: &LedgerId, status: &watch::Recei
         }),
         (
             "daybook_export_schedules_held_up",
-            "Schedules that are due and do not run: whoever made them may not ask for their exports",
+            "Schedules that do not run: whoever made them may not ask for their exports, or for one more, or the clock is wrong",
             |status| u64::try_from(status.held_up).unwrap_or(u64::MAX),
         ),
         ("daybook_export_schedule_runs", "Runs of schedules that were due, since the start", |status| status.runs),

@@ -3,6 +3,7 @@
 use super::command::ApprovalStatus;
 use crate::refusal::refusals;
 use crate::text::{ActorId, RemarkId};
+use crate::time::Timestamp;
 
 refusals! {
     /// A refusal. Nothing was recorded.
@@ -25,6 +26,15 @@ refusals! {
         /// The account may not act.
         #[error("the account is not active")]
         VoterInactive = "approval.voter_inactive", Rule;
+        /// Nobody makes the voters for a request of his own.
+        #[error("you could decide on this only by the doing of {by}, in the day before it was asked for or since; a request \
+                 that is made from {settled_at} on you could decide")]
+        SeatOwedToRequester {
+            /// Whose doing it is: that is whoever asked or, in a review, broke the glass, or the voter.
+            by: ActorId,
+            /// From when on a new request does not look back to it.
+            settled_at: Timestamp,
+        } = "approval.seat_owed_to_requester", Rule;
         /// Whoever asks does not decide, whatever role, delegation or account is used.
         #[error("whoever requested it does not decide on it")]
         SelfApproval = "approval.self_approval", Rule;

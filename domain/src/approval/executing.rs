@@ -87,8 +87,8 @@ impl Standing {
             return Err(ApprovalError::NoBreakGlass);
         }
         let break_glass = self.terms().break_glass.as_ref().ok_or(ApprovalError::NoBreakGlass)?;
-        if !break_glass.who.iter().any(|electorate| voter.belongs_to(electorate)) {
-            return Err(ApprovalError::NotEligible);
+        if voter.owed.is_lost || !break_glass.who.iter().any(|electorate| voter.belongs_to(electorate)) {
+            return Err(voter.owed.without(|electorate| break_glass.who.contains(electorate)));
         }
         self.must_be_pending(at)?;
         if has_open_review {

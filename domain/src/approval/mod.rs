@@ -34,7 +34,9 @@ pub use event::{
     Voted, Withdrawn,
 };
 pub use state::{Escalation, Review};
-pub use vote::{Decision, Delegator, Owed, SignatureAlgorithm, VoteRecord, VoteSignature, Voter, signed_text};
+pub use vote::{
+    Decision, Delegator, LostSeat, Owed, SignatureAlgorithm, VoteRecord, VoteSignature, Voter, signed_text,
+};
 pub use voting::Eligible;
 
 use self::state::Standing;

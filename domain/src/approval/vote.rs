@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::error::ApprovalError;
 use crate::approval_policy::Electorate;
 use crate::names::{DelegationId, DepartmentId, RoleName};
 use crate::text::{ActorId, InvalidField, Reason};
@@ -55,6 +56,21 @@ pub struct Owed {
     pub account: Vec<ActorId>,
     /// That the person is one of these. Who is not named here is so by nobody's doing of late.
     pub seats: Vec<(Electorate, Vec<ActorId>)>,
+    /// Of whom the person would be one, were that not the doing of somebody whose doing it must not be.
+    pub lost: Vec<LostSeat>,
+    /// Whether that is so of the account itself: then nothing that it brings counts.
+    pub is_lost: bool,
+}
+
+/// What would let somebody vote, and does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostSeat {
+    /// Of whom the person would be one.
+    pub seat: Electorate,
+    /// Whose doing that is.
+    pub by: ActorId,
+    /// From when on a new request does not look back to it.
+    pub settled_at: Timestamp,
 }
 
 impl Owed {
@@ -62,6 +78,16 @@ impl Owed {
     pub(super) fn for_seat(&self, electorate: &Electorate) -> &[ActorId] {
         let mut seats = self.seats.iter();
         seats.find(|(seat, _)| seat == electorate).map_or(&[], |(_, by)| by.as_slice())
+    }
+
+    /// Why somebody has no vote who belongs to none of those who are asked: for want of a seat, or because the one there
+    /// would be does not count.
+    pub(super) fn without(&self, is_asked: impl Fn(&Electorate) -> bool) -> ApprovalError {
+        let lost = self.lost.iter().filter(|lost| is_asked(&lost.seat)).min_by_key(|lost| lost.settled_at);
+        lost.map_or(ApprovalError::NotEligible, |lost| ApprovalError::SeatOwedToRequester {
+            by: lost.by.clone(),
+            settled_at: lost.settled_at,
+        })
     }
 }
 

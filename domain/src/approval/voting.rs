@@ -206,6 +206,11 @@ fn find_seat(
     on_behalf_of: Option<&ActorId>,
     kept_out: &[&ActorId],
 ) -> Result<Seat, ApprovalError> {
+    let without_seat =
+        || voter.owed.without(|electorate| !matches!(ballot.place(|asked| asked == electorate), Place::Nowhere));
+    if voter.owed.is_lost {
+        return Err(without_seat());
+    }
     let is_barred = |delegator: &Delegator| delegator.is_barred || kept_out.iter().any(|id| delegator.is(id));
     if let Some(person) = on_behalf_of {
         let named = voter.stands_for.iter().find(|delegator| delegator.is(person));
@@ -227,7 +232,7 @@ fn find_seat(
             Err(_) => {}
         }
     }
-    Err(refusal)
+    Err(if refusal == ApprovalError::NotEligible { without_seat() } else { refusal })
 }
 
 fn seat_of(ballot: Ballot<'_>, voter: &Voter, delegator: Option<&Delegator>) -> Result<Seat, ApprovalError> {

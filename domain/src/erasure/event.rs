@@ -15,7 +15,7 @@ events! {
         Requested(Requested) = "erasure.requested",
         /// Somebody else agreed.
         Approved(Approved) = "erasure.approved",
-        /// Somebody else did not agree.
+        /// Somebody else did not agree, or what was agreed to was another person's erasure than it has come to be.
         Rejected(Rejected) = "erasure.rejected",
         /// It could not be performed: a legal hold stands in the way, or records are kept with the names in them.
         Refused(Refused) = "erasure.refused",
@@ -53,7 +53,7 @@ pub struct Approved {
 /// Payload of `erasure.rejected`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejected {
-    /// Who did not agree.
+    /// Who did not agree; `policy` where nobody voted against it.
     pub rejected_by: ActorId,
     /// Why.
     pub reason: Reason,

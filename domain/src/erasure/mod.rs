@@ -29,7 +29,7 @@ vocabulary! {
         Requested = "requested",
         /// Somebody else agreed; it can be performed.
         Approved = "approved",
-        /// Somebody else did not agree. It ends here.
+        /// Somebody else did not agree, or what was agreed to is not the same any more. It ends here.
         Rejected = "rejected",
         /// A legal hold or a retention rule stood in the way; it can be tried again.
         Refused = "refused",
@@ -55,6 +55,13 @@ pub enum ErasureCommand {
     /// Do not agree. Not by whoever asked, either: a request is decided by somebody else or stays open.
     Reject {
         /// Who does not agree.
+        by: ActorId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Record that it was agreed to for somebody else than the person is now, and is not performed. It ends here.
+    EndAgreed {
+        /// Who ends it.
         by: ActorId,
         /// Why.
         reason: Reason,
@@ -173,6 +180,10 @@ impl Erasure {
             }
             (Some(standing), ErasureCommand::Reject { by, reason }) => {
                 standing.must_be_open_to(&by)?;
+                Ok(vec![ErasureEvent::Rejected(Rejected { rejected_by: by, reason })])
+            }
+            (Some(standing), ErasureCommand::EndAgreed { by, reason }) => {
+                standing.approver()?;
                 Ok(vec![ErasureEvent::Rejected(Rejected { rejected_by: by, reason })])
             }
             (Some(standing), ErasureCommand::RecordRefusal(refused)) => standing.record_refusal(refused),

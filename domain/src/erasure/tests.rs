@@ -115,6 +115,23 @@ fn nothing_is_performed_that_nobody_approved() {
 }
 
 #[test]
+fn what_was_agreed_to_ends_where_it_is_not_the_same_any_more() {
+    let end = || ErasureCommand::EndAgreed { by: actor("usr_agrees"), reason: reason("Must be kept") };
+    for before in [vec![requested(), approved()], vec![requested(), approved(), refused("hld_1")]] {
+        given(before.clone()).when(end()).then_expect_events(vec![rejected()]);
+        let after: Vec<ErasureEvent> = before.into_iter().chain([rejected()]).collect();
+        let status = ErasureStatus::Rejected;
+        given(after).when(record_performed()).then_expect_error(ErasureError::NotApproved { status });
+    }
+    given(vec![requested()])
+        .when(end())
+        .then_expect_error(ErasureError::NotApproved { status: ErasureStatus::Requested });
+    given(vec![requested(), approved(), performed()])
+        .when(end())
+        .then_expect_error(ErasureError::AlreadyDecided { status: ErasureStatus::Performed });
+}
+
+#[test]
 fn an_approved_erasure_is_performed_once() {
     given(vec![requested(), approved()]).when(record_performed()).then_expect_events(vec![performed()]);
     let after = vec![requested(), approved(), performed()];

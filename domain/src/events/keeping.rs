@@ -66,7 +66,7 @@ pub(super) const KEEPING: &[EventDescription] = &[
     describe!(
         "erasure",
         "erasure.rejected",
-        "Somebody else did not agree to an erasure.",
+        "Somebody else did not agree to an erasure, or it ended with its request for approval, or because the person became an owner, or is none any more, after it was agreed to.",
         r#"{"rejected_by":"usr_c7d8e9f00112233445566778","reason":"Records must be kept until 2031"}"#
     ),
     describe!(

@@ -13,13 +13,13 @@ pub(super) const SCHEDULES: &[EventDescription] = &[
         "export_schedule",
         "export_schedule.changed",
         "A schedule exports something else, elsewhere or at other times; what was agreed to beforehand is not any more.",
-        r#"{"revision":2,"export":{"kind":"transactions","format":"csv","deliver_to":["archive"],"cron":"30 6 * * *","time_zone":"Europe/Zurich","period":"day"},"required_permissions":[{"name":"transaction:read"}],"by":"usr_5f0c2a9d3b7e41866a1d0c42","reason":"The portal wants every day","at":"2026-11-22T10:00:00.000000Z"}"#
+        r#"{"revision":2,"export":{"kind":"transactions","format":"csv","deliver_to":["archive"],"cron":"30 6 * * *","time_zone":"Europe/Zurich","period":"day"},"required_permissions":[{"name":"transaction:read"}],"by":"usr_5f0c2a9d3b7e41866a1d0c42","reason":"The portal wants every day","displaces":"apr_1","at":"2026-11-22T10:00:00.000000Z"}"#
     ),
     describe!(
         "export_schedule",
         "export_schedule.paused",
-        "A schedule makes no exports for now; what would be due meanwhile is not made up for.",
-        r#"{"by":"usr_0b1c2d3e4f5061728394a5b6","reason":"The portal is down until Monday","at":"2026-11-22T10:00:00.000000Z"}"#
+        "A schedule makes no exports for now; what would be due meanwhile is not made up for. Where it `binds`, the owner cannot resume it.",
+        r#"{"by":"usr_0b1c2d3e4f5061728394a5b6","reason":"The portal is down until Monday","binds":true,"at":"2026-11-22T10:00:00.000000Z"}"#
     ),
     describe!(
         "export_schedule",

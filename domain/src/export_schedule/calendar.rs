@@ -19,6 +19,8 @@ use crate::time::Timestamp;
 pub const MIN_MINUTES: u16 = 15;
 /// Most occurrences that are counted.
 pub const MAX_MISSED: u64 = 10_000;
+/// Runs whose periods are compared: a week of hours, and more than ten years of months.
+const COMPARED: usize = 168;
 /// Most bytes of a cron expression.
 const MAX_CRON_BYTES: usize = 200;
 /// Longest that clocks skip: some zones left out a whole day.
@@ -39,6 +41,15 @@ pub enum CalendarFault {
     /// It would never be due.
     #[error("never comes: no such day is in the calendar")]
     Never,
+}
+
+/// Why the periods of runs do not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeriodMisfit {
+    /// Some runs have the same period as the one before.
+    pub repeats: bool,
+    /// Some periods are in no run.
+    pub leaves_out: bool,
 }
 
 /// A cron expression in a time zone.
@@ -132,6 +143,22 @@ impl Calendar {
             }
         };
         Some((self.begin_of(first)?, self.begin_of(after)?))
+    }
+
+    /// Whether the periods of the next runs after `now` meet. Runs that stand for missed ones are not looked at.
+    pub(super) fn periods_meet(&self, period: Period, now: Timestamp) -> Result<(), PeriodMisfit> {
+        let mut misfit = PeriodMisfit { repeats: false, leaves_out: false };
+        let times = std::iter::successors(self.next_after(now), |time| self.next_after(*time)).take(COMPARED);
+        let mut end_before = None;
+        for (from, to) in times.map_while(|time| self.whole_before(period, time)) {
+            misfit.repeats |= end_before.is_some_and(|end| from < end);
+            misfit.leaves_out |= end_before.is_some_and(|end| from > end);
+            if misfit.repeats && misfit.leaves_out {
+                break;
+            }
+            end_before = Some(to);
+        }
+        if misfit.repeats || misfit.leaves_out { Err(misfit) } else { Ok(()) }
     }
 
     /// The first moment of a day: midnight, or what comes first where the clocks skip it.

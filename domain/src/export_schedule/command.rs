@@ -26,6 +26,8 @@ pub enum ExportScheduleCommand {
         export: Box<ScheduledExport>,
         /// What its owner must be allowed for that.
         required_permissions: Vec<RequiredPermission>,
+        /// The revision that this was made from; another is refused, so that nobody's change is lost.
+        revision: u64,
         /// Who changes it.
         by: ActorId,
         /// Why.
@@ -37,6 +39,8 @@ pub enum ExportScheduleCommand {
     Pause {
         /// Who says so.
         by: ActorId,
+        /// Whether that is somebody else than its owner.
+        binds: bool,
         /// Why.
         reason: Reason,
         /// When.
@@ -46,6 +50,8 @@ pub enum ExportScheduleCommand {
     Resume {
         /// Who says so.
         by: ActorId,
+        /// Whether that is its owner, under whichever account.
+        is_owner: bool,
         /// When.
         at: Timestamp,
     },
@@ -80,6 +86,11 @@ pub enum ExportScheduleCommand {
         /// When.
         at: Timestamp,
     },
+    /// Have no runs agreed to beforehand any more: the standing approval ends, and the request for one is given up.
+    EndStandings {
+        /// When.
+        at: Timestamp,
+    },
     /// Have an export made.
     Run {
         /// Why.
@@ -88,6 +99,9 @@ pub enum ExportScheduleCommand {
         scheduled_for: Option<Timestamp>,
         /// Which sort of approval decides on it.
         rests_on: RestsOn,
+        /// The number of the last run that whoever gives the command has seen opened as an export; 0 where there was none. A
+        /// run is opened before the next one is recorded.
+        opened: u64,
         /// Who asked for it.
         by: Option<ActorId>,
         /// When.
@@ -110,6 +124,15 @@ refusals! {
         /// It was ended, for good.
         #[error("the schedule has ended")]
         Ended = "export_schedule.ended", Rule;
+        /// Somebody else was faster.
+        #[error("the schedule was changed meanwhile")]
+        ChangedMeanwhile = "export_schedule.changed_meanwhile", Rule;
+        /// Who stops another's schedule means it.
+        #[error("{by} paused the schedule, who is not its owner: its owner cannot resume or run it")]
+        PausedByOther {
+            /// Who paused it.
+            by: ActorId,
+        } = "export_schedule.paused_by_other", Rule;
         /// Not a cron expression of five fields.
         #[error("the cron expression cannot be used: {detail}")]
         Cron {
@@ -166,6 +189,9 @@ refusals! {
         /// There will be one in a moment anyway.
         #[error("a run of the schedule is due and comes by itself")]
         RunIsDue = "export_schedule.run_is_due", Rule;
+        /// There is a run that whoever wants the next one has not seen opened.
+        #[error("the schedule has run meanwhile: that run is opened first")]
+        RanMeanwhile = "export_schedule.ran_meanwhile", Rule;
         /// Nothing can have happened since the last run.
         #[error("the run before covers everything up to now")]
         EmptyPeriod = "export_schedule.empty_period", Rule;

@@ -42,29 +42,48 @@ impl State {
         match (command, self.status) {
             (ExportScheduleCommand::End { .. }, ScheduleStatus::Ended) => Ok(Vec::new()),
             (ExportScheduleCommand::End { by, reason, at }, _) => {
-                Ok(vec![ExportScheduleEvent::Ended(Ended { by, reason, at })])
+                Ok(vec![ExportScheduleEvent::Ended(Ended { by, reason, displaces: self.pending_id(), at })])
             }
             // What was asked for before the end may come to an end after it.
             (ExportScheduleCommand::EndStanding { approval_id, why, at }, _) => self.end_standing(approval_id, why, at),
+            (ExportScheduleCommand::EndStandings { at }, _) => self.end_standings(at),
             (_, ScheduleStatus::Ended) => Err(ExportScheduleError::Ended),
             (ExportScheduleCommand::Create(_), _) => Ok(Vec::new()),
-            (ExportScheduleCommand::Change { export, required_permissions, by, reason, at }, _) => {
-                self.change(*export, required_permissions, by, reason, at)
+            (ExportScheduleCommand::Change { export, required_permissions, revision, by, reason, at }, _) => {
+                self.change(*export, required_permissions, revision, by, reason, at)
             }
-            (ExportScheduleCommand::Pause { by, reason, at }, ScheduleStatus::Active) => {
-                Ok(vec![ExportScheduleEvent::Paused(Paused { by, reason, at })])
-            }
-            (ExportScheduleCommand::Resume { by, at }, ScheduleStatus::Paused) => {
-                Ok(vec![ExportScheduleEvent::Resumed(Resumed { by, at })])
-            }
-            (ExportScheduleCommand::Pause { .. } | ExportScheduleCommand::Resume { .. }, _) => Ok(Vec::new()),
+            (ExportScheduleCommand::Pause { by, binds, reason, at }, _) => Ok(self.pause(by, binds, reason, at)),
+            (ExportScheduleCommand::Resume { by, is_owner, at }, _) => self.resume(by, is_owner, at),
             (ExportScheduleCommand::RequestStanding { approval_id, until, by, at }, _) => {
                 self.request_standing(approval_id, until, by, at)
             }
             (ExportScheduleCommand::ApproveStanding(approved), _) => self.approve_standing(approved),
-            (ExportScheduleCommand::Run { cause, scheduled_for, rests_on, by, at }, _) => {
+            (ExportScheduleCommand::Run { opened, .. }, _) if opened != self.last_run() => {
+                Err(ExportScheduleError::RanMeanwhile)
+            }
+            (ExportScheduleCommand::Run { cause, scheduled_for, rests_on, by, at, .. }, _) => {
                 self.run(cause, scheduled_for, rests_on, by, at)
             }
+        }
+    }
+
+    fn pending_id(&self) -> Option<ApprovalId> {
+        self.pending.as_ref().map(|pending| pending.approval_id.clone())
+    }
+
+    /// A pause by somebody else takes the place of the owner's, and not the other way round.
+    fn pause(&self, by: ActorId, binds: bool, reason: Reason, at: Timestamp) -> Vec<ExportScheduleEvent> {
+        let is_paused = self.paused.as_ref().is_some_and(|paused| paused.binds || !binds);
+        if is_paused { Vec::new() } else { vec![ExportScheduleEvent::Paused(Paused { by, reason, binds, at })] }
+    }
+
+    fn resume(&self, by: ActorId, is_owner: bool, at: Timestamp) -> Decision {
+        match &self.paused {
+            None => Ok(Vec::new()),
+            Some(paused) if paused.binds && is_owner => {
+                Err(ExportScheduleError::PausedByOther { by: paused.by.clone() })
+            }
+            Some(_) => Ok(vec![ExportScheduleEvent::Resumed(Resumed { by, at })]),
         }
     }
 
@@ -72,6 +91,7 @@ impl State {
         &self,
         export: ScheduledExport,
         required_permissions: Vec<RequiredPermission>,
+        made_from: u64,
         by: ActorId,
         reason: Option<Reason>,
         at: Timestamp,
@@ -79,9 +99,13 @@ impl State {
         if self.export == export && self.required_permissions == required_permissions {
             return Ok(Vec::new());
         }
+        if made_from != self.revision {
+            return Err(ExportScheduleError::ChangedMeanwhile);
+        }
         check(&self.created.schedule_id, &export, &required_permissions, at)?;
         let revision = self.revision.saturating_add(1);
-        let changed = Changed { revision, export, required_permissions, by, reason, at };
+        let displaces = self.pending_id();
+        let changed = Changed { revision, export, required_permissions, by, reason, displaces, at };
         Ok(vec![ExportScheduleEvent::Changed(Box::new(changed))])
     }
 
@@ -98,12 +122,14 @@ impl State {
             self.last_standing_ended.as_ref().map(|ended| &ended.approval_id),
         ]
         .contains(&Some(&approval_id));
-        if is_known {
+        if is_known || self.replaced.iter().any(|before| before.approval_id == approval_id) {
             return Err(ExportScheduleError::OtherApproval);
         }
         let action = super::action::action(&self.created.schedule_id, &self.export, until);
         let digest = action.map_err(|_| ExportScheduleError::TooLong)?.digest();
-        Ok(vec![ExportScheduleEvent::StandingRequested(StandingRequested { approval_id, until, digest, by, at })])
+        let displaces = self.pending_id();
+        let requested = StandingRequested { approval_id, until, digest, by, displaces, at };
+        Ok(vec![ExportScheduleEvent::StandingRequested(requested)])
     }
 
     fn approve_standing(&self, approved: StandingApproved) -> Decision {
@@ -120,6 +146,16 @@ impl State {
             Some(pending) if pending.until <= approved.at => Err(ExportScheduleError::Until),
             Some(_) => Ok(vec![ExportScheduleEvent::StandingApproved(approved)]),
         }
+    }
+
+    fn end_standings(&self, at: Timestamp) -> Decision {
+        let ended = |approval_id: &ApprovalId, why| {
+            ExportScheduleEvent::StandingEnded(StandingEnded { approval_id: approval_id.clone(), why, at })
+        };
+        let pending = self.pending.iter().map(|pending| ended(&pending.approval_id, StandingEnd::Withdrawn));
+        let standing = self.standing.iter().map(|standing| ended(&standing.approval_id, StandingEnd::Revoked));
+        let events: Vec<_> = pending.chain(standing).collect();
+        if events.is_empty() { Err(ExportScheduleError::NoStandingApproval) } else { Ok(events) }
     }
 
     fn end_standing(&self, approval_id: ApprovalId, why: StandingEnd, at: Timestamp) -> Decision {
@@ -150,7 +186,7 @@ impl State {
             RunCause::Asked => Some(self.asked(at)?),
         };
         let found = found.ok_or(ExportScheduleError::NotDue)?;
-        let run = self.runs.back().map_or(0, |last| last.run).saturating_add(1);
+        let run = self.last_run().saturating_add(1);
         let (export_id, approval_id) = self.ids_of(run, rests_on, at)?;
         Ok(vec![ExportScheduleEvent::Run(Run {
             run,

@@ -99,6 +99,9 @@ pub struct Changed {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// The request for a standing approval that was pending: nobody wants it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub displaces: Option<ApprovalId>,
     /// When.
     pub at: Timestamp,
 }
@@ -110,6 +113,9 @@ pub struct Paused {
     pub by: ActorId,
     /// Why.
     pub reason: Reason,
+    /// Whether that is somebody else than its owner: the owner cannot resume it then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub binds: bool,
     /// When.
     pub at: Timestamp,
 }
@@ -130,6 +136,9 @@ pub struct Ended {
     pub by: ActorId,
     /// Why.
     pub reason: Reason,
+    /// The request for a standing approval that was pending: nobody wants it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub displaces: Option<ApprovalId>,
     /// When.
     pub at: Timestamp,
 }
@@ -145,6 +154,9 @@ pub struct StandingRequested {
     pub digest: ActionDigest,
     /// Who asked.
     pub by: ActorId,
+    /// The request that was pending before: nobody wants it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub displaces: Option<ApprovalId>,
     /// When.
     pub at: Timestamp,
 }
@@ -210,6 +222,11 @@ pub struct Run {
     pub by: Option<ActorId>,
     /// When.
     pub at: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn is_zero(number: &u64) -> bool {

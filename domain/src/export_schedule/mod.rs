@@ -18,7 +18,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
-pub use calendar::{Calendar, CalendarFault, MAX_MISSED, MIN_MINUTES};
+pub use calendar::{Calendar, CalendarFault, MAX_MISSED, MIN_MINUTES, PeriodMisfit};
 pub use command::{ExportScheduleCommand, ExportScheduleError, MAX_SCHEDULES, MAX_STANDING_DAYS};
 pub use event::{
     Changed, Created, Ended, ExportScheduleEvent, Paused, Resumed, Run, ScheduledExport, StandingApproved,
@@ -30,7 +30,7 @@ pub use words::{Period, RunCause, ScheduleStatus, StandingEnd};
 use self::state::State;
 use crate::approval::{Action, RequiredPermission};
 use crate::export::Requested;
-use crate::names::{ExportId, ScheduleId};
+use crate::names::{ApprovalId, ExportId, ScheduleId};
 use crate::stream::aggregate;
 use crate::text::{ActorId, InvalidField, Line, Reason};
 use crate::time::Timestamp;
@@ -40,6 +40,11 @@ const START: &str = "start";
 const END: &str = "end";
 /// Newest runs that are remembered. An export of an earlier one rests on no standing approval any more.
 pub const MAX_RECENT_RUNS: usize = 50;
+/// Standing approvals that are remembered after another took their place: runs that were recorded under them still rest on
+/// them.
+pub const MAX_REPLACED: usize = 10;
+/// By how much what is due may count from a time ahead of the clock, in microseconds, before that is a fault of some clock.
+const MAX_AHEAD_MICROS: i64 = 3_600_000_000;
 
 /// A schedule of exports. The default value is one that nobody made.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -49,9 +54,17 @@ pub struct ExportSchedule {
 
 impl ExportSchedule {
     /// Version of the fold. A stored state of another version is not to be used.
-    pub const REDUCER_VERSION: u32 = 1;
+    pub const REDUCER_VERSION: u32 = 2;
     /// Names, filters and reasons may name people.
     pub const HOLDS_PERSONAL_DATA: bool = true;
+
+    /// A schedule as it would be right after it was made.
+    pub fn made(created: Created) -> Result<Self, ExportScheduleError> {
+        let mut schedule = Self::default();
+        let events = schedule.decide(ExportScheduleCommand::Create(Box::new(created)))?;
+        events.into_iter().for_each(|event| schedule.fold(event));
+        Ok(schedule)
+    }
 
     /// Whether somebody made it.
     pub fn exists(&self) -> bool {
@@ -110,7 +123,7 @@ impl ExportSchedule {
 
     /// How often it has run.
     pub fn runs(&self) -> u64 {
-        self.last_run().map_or(0, |last| last.run)
+        self.state.as_ref().map_or(0, |state| state.last_run())
     }
 
     /// Its last run.
@@ -138,9 +151,23 @@ impl ExportSchedule {
         self.state.as_ref().and_then(|state| state.standing.as_ref())
     }
 
+    /// A standing approval that runs may rest on which were recorded under it: the one in force, or one that another took the
+    /// place of. Whatever ends the one in force has ended those before it.
+    pub fn standing_of(&self, approval_id: &ApprovalId) -> Option<&StandingApproved> {
+        let state = self.state.as_ref()?;
+        let mut all = state.standing.iter().chain(&state.replaced);
+        all.find(|standing| standing.approval_id == *approval_id)
+    }
+
     /// How the last standing approval, or request for one, ended. A change and the end of the schedule end it silently.
     pub fn last_standing_ended(&self) -> Option<&StandingEnded> {
         self.state.as_ref().and_then(|state| state.last_standing_ended.as_ref())
+    }
+
+    /// The request for a standing approval that was given up last: by a change, by the end of the schedule, for another or
+    /// for none.
+    pub fn displaced(&self) -> Option<&ApprovalId> {
+        self.state.as_ref().and_then(|state| state.displaced.as_ref())
     }
 
     /// Who paused it, while it is paused.
@@ -156,9 +183,33 @@ impl ExportSchedule {
 
     /// The next `count` times after `now` at which it is due. None while it is paused.
     pub fn next_after(&self, now: Timestamp, count: usize) -> Vec<Timestamp> {
+        let Some(state) = self.state.as_ref().filter(|state| state.status == ScheduleStatus::Active) else {
+            return Vec::new();
+        };
+        let from = now.max(state.counts_from());
+        state.export.calendar().map(|calendar| calendar.next(from, count)).unwrap_or_default()
+    }
+
+    /// Whether some clock was far ahead when it ran or was made: nothing is due before `now` has got there, or until it is
+    /// changed or resumed.
+    pub fn is_ahead_of(&self, now: Timestamp) -> bool {
         let active = self.state.as_ref().filter(|state| state.status == ScheduleStatus::Active);
-        let calendar = active.and_then(|state| state.export.calendar().ok());
-        calendar.map(|calendar| calendar.next(now, count)).unwrap_or_default()
+        active.is_some_and(|state| state.counts_from().micros().saturating_sub(MAX_AHEAD_MICROS) > now.micros())
+    }
+
+    /// How the periods of its next runs lie to each other; `Ok` where each begins where the one before it ends.
+    pub fn periods_meet(&self, now: Timestamp) -> Result<(), PeriodMisfit> {
+        let calendar = self.state.as_ref().and_then(|state| Some((state.export.period, state.export.calendar().ok()?)));
+        calendar.map_or(Ok(()), |(period, calendar)| calendar.periods_meet(period, now))
+    }
+
+    /// Forgets all runs but the last: for whoever keeps schedules that have ended, and only to show them.
+    pub fn forget_earlier_runs(&mut self) {
+        if let Some(state) = &mut self.state {
+            let earlier = state.runs.len().saturating_sub(1);
+            state.runs.drain(..earlier);
+            state.runs.shrink_to_fit();
+        }
     }
 
     /// What a standing approval until this time agrees to.

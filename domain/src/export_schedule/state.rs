@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::MAX_RECENT_RUNS;
 use super::event::{
     Created, ExportScheduleEvent, Paused, Run, ScheduledExport, StandingApproved, StandingEnded, StandingRequested,
 };
-use super::words::{RunCause, ScheduleStatus};
+use super::words::{Period, RunCause, ScheduleStatus, StandingEnd};
+use super::{MAX_RECENT_RUNS, MAX_REPLACED};
 use crate::approval::RequiredPermission;
+use crate::names::ApprovalId;
 use crate::text::Reason;
 use crate::time::Timestamp;
 
@@ -33,7 +34,12 @@ pub(super) struct State {
     pub(super) export_of_last_run: Option<Box<ScheduledExport>>,
     pub(super) pending: Option<StandingRequested>,
     pub(super) standing: Option<StandingApproved>,
+    /// Those that another took the place of, the newest last.
+    pub(super) replaced: VecDeque<StandingApproved>,
     pub(super) last_standing_ended: Option<StandingEnded>,
+    /// The request for a standing approval that was given up last.
+    #[serde(default)]
+    pub(super) displaced: Option<ApprovalId>,
     pub(super) paused: Option<Paused>,
 }
 
@@ -51,7 +57,9 @@ impl State {
             export_of_last_run: None,
             pending: None,
             standing: None,
+            replaced: VecDeque::new(),
             last_standing_ended: None,
+            displaced: None,
             paused: None,
             created,
         }
@@ -68,9 +76,11 @@ impl State {
                 self.required_permissions = event.required_permissions;
                 self.reason = event.reason.or(self.reason.take());
                 self.revision = event.revision;
-                self.reference = event.at.max(self.reference);
+                self.begin_anew(event.at);
+                self.displaced = event.displaces.or(self.displaced.take());
                 // What was agreed to, or was to be, was something else.
-                (self.pending, self.standing) = (None, None);
+                self.pending = None;
+                self.end_all_standing();
             }
             ExportScheduleEvent::Paused(event) => {
                 self.status = ScheduleStatus::Paused;
@@ -78,21 +88,34 @@ impl State {
             }
             ExportScheduleEvent::Resumed(event) => {
                 self.status = ScheduleStatus::Active;
-                self.reference = event.at.max(self.reference);
+                self.begin_anew(event.at);
                 self.paused = None;
             }
-            ExportScheduleEvent::Ended(_) => {
+            ExportScheduleEvent::Ended(event) => {
+                self.displaced = event.displaces.or(self.displaced.take());
                 self.status = ScheduleStatus::Ended;
-                (self.pending, self.standing) = (None, None);
+                self.pending = None;
+                self.end_all_standing();
             }
-            ExportScheduleEvent::StandingRequested(event) => self.pending = Some(event),
+            ExportScheduleEvent::StandingRequested(event) => {
+                self.displaced = event.displaces.clone().or(self.displaced.take());
+                self.pending = Some(event);
+            }
             ExportScheduleEvent::StandingApproved(event) => {
                 self.pending = None;
-                self.standing = Some(event);
+                self.replaced.extend(self.standing.replace(event));
+                if self.replaced.len() > MAX_REPLACED {
+                    self.replaced.pop_front();
+                }
             }
             ExportScheduleEvent::StandingEnded(event) => {
-                self.pending.take_if(|pending| pending.approval_id == event.approval_id);
-                self.standing.take_if(|standing| standing.approval_id == event.approval_id);
+                let pending = self.pending.take_if(|pending| pending.approval_id == event.approval_id);
+                if let Some(given_up) = pending.filter(|_| event.why == StandingEnd::Withdrawn) {
+                    self.displaced = Some(given_up.approval_id);
+                }
+                if self.standing.as_ref().is_some_and(|standing| standing.approval_id == event.approval_id) {
+                    self.end_all_standing();
+                }
                 self.last_standing_ended = Some(event);
             }
             ExportScheduleEvent::Run(event) => {
@@ -107,5 +130,32 @@ impl State {
                 }
             }
         }
+    }
+
+    /// The number of the last run; 0 where there is none.
+    pub(super) fn last_run(&self) -> u64 {
+        self.runs.back().map_or(0, |last| last.run)
+    }
+
+    /// Nothing is due that comes before this, whatever the clock says.
+    pub(super) fn counts_from(&self) -> Timestamp {
+        match self.export.period {
+            Period::SincePrevious => self.covered_to.map_or(self.reference, |to| to.max(self.reference)),
+            _ => self.reference,
+        }
+    }
+
+    /// What is due counts from `at` on, also where a clock was ahead before: somebody has looked at it now.
+    fn begin_anew(&mut self, at: Timestamp) {
+        self.reference = at;
+        if self.covered_to.unwrap_or(self.created.at) > at {
+            self.covered_to = Some(at);
+        }
+    }
+
+    /// Nothing rests on the standing approval any more, nor on those that it took the place of.
+    fn end_all_standing(&mut self) {
+        self.standing = None;
+        self.replaced.clear();
     }
 }

@@ -76,25 +76,39 @@ fn create(export: ScheduledExport) -> ExportScheduleCommand {
 fn change(export: ScheduledExport, at: Timestamp) -> ExportScheduleCommand {
     let required_permissions = creation(export.clone()).required_permissions;
     let (by, reason) = (actor("key_1"), None);
-    ExportScheduleCommand::Change { export: Box::new(export), required_permissions, by, reason, at }
+    ExportScheduleCommand::Change { export: Box::new(export), required_permissions, revision: 1, by, reason, at }
 }
 
 fn changed(export: ScheduledExport, at: Timestamp) -> ExportScheduleEvent {
     let required_permissions = creation(export.clone()).required_permissions;
     let (by, reason) = (actor("key_1"), None);
-    ExportScheduleEvent::Changed(Box::new(Changed { revision: 2, export, required_permissions, by, reason, at }))
+    let displaces = None;
+    ExportScheduleEvent::Changed(Box::new(Changed {
+        revision: 2,
+        export,
+        required_permissions,
+        by,
+        reason,
+        displaces,
+        at,
+    }))
 }
 
 fn pause(at: Timestamp) -> ExportScheduleCommand {
-    ExportScheduleCommand::Pause { by: actor("usr_keeps"), reason: reason("The portal is down"), at }
+    ExportScheduleCommand::Pause { by: actor("usr_keeps"), binds: false, reason: reason("The portal is down"), at }
 }
 
 fn paused(at: Timestamp) -> ExportScheduleEvent {
-    ExportScheduleEvent::Paused(Paused { by: actor("usr_keeps"), reason: reason("The portal is down"), at })
+    ExportScheduleEvent::Paused(Paused {
+        by: actor("usr_keeps"),
+        reason: reason("The portal is down"),
+        binds: false,
+        at,
+    })
 }
 
 fn resume(at: Timestamp) -> ExportScheduleCommand {
-    ExportScheduleCommand::Resume { by: actor("usr_keeps"), at }
+    ExportScheduleCommand::Resume { by: actor("usr_keeps"), is_owner: true, at }
 }
 
 fn resumed(at: Timestamp) -> ExportScheduleEvent {
@@ -106,11 +120,16 @@ fn end(at: Timestamp) -> ExportScheduleCommand {
 }
 
 fn ended(at: Timestamp) -> ExportScheduleEvent {
-    ExportScheduleEvent::Ended(Ended { by: actor("usr_asks"), reason: reason("The portal is gone"), at })
+    ExportScheduleEvent::Ended(Ended {
+        by: actor("usr_asks"),
+        reason: reason("The portal is gone"),
+        displaces: None,
+        at,
+    })
 }
 
 fn run(cause: RunCause, scheduled_for: Option<Timestamp>, rests_on: RestsOn, at: Timestamp) -> ExportScheduleCommand {
-    ExportScheduleCommand::Run { cause, scheduled_for, rests_on, by: None, at }
+    ExportScheduleCommand::Run { cause, scheduled_for, rests_on, opened: 0, by: None, at }
 }
 
 fn run_due(scheduled_for: &str, at: &str) -> ExportScheduleCommand {
@@ -125,11 +144,25 @@ fn given(events: Vec<ExportScheduleEvent>) -> AggregateTestExecutor<ExportSchedu
     TestFramework::<ExportSchedule>::with(()).given(events)
 }
 
+/// What a command leads to that was given by somebody who has seen all runs opened.
+fn decide(
+    schedule: &ExportSchedule,
+    mut command: ExportScheduleCommand,
+) -> Result<Vec<ExportScheduleEvent>, ExportScheduleError> {
+    if let ExportScheduleCommand::Run { opened, .. } = &mut command {
+        *opened = schedule.runs();
+    }
+    schedule.decide(command)
+}
+
 /// The schedule after these commands, all of which must be accepted.
 fn after(export: ScheduledExport, commands: Vec<ExportScheduleCommand>) -> ExportSchedule {
     let mut schedule = ExportSchedule::default();
-    for command in std::iter::once(create(export)).chain(commands) {
-        schedule.decide(command).unwrap().into_iter().for_each(|event| schedule.fold(event));
+    for mut command in std::iter::once(create(export)).chain(commands) {
+        if let ExportScheduleCommand::Change { revision, .. } = &mut command {
+            *revision = schedule.revision();
+        }
+        decide(&schedule, command).unwrap().into_iter().for_each(|event| schedule.fold(event));
     }
     schedule
 }
@@ -231,6 +264,26 @@ fn pausing_resuming_and_ending_take_effect_once() {
     ] {
         given(vec![created(), ended(now())]).when(command).then_expect_error(ExportScheduleError::Ended);
     }
+}
+
+#[test]
+fn somebody_elses_pause_binds_the_owner() {
+    let bound =
+        |binds| ExportScheduleCommand::Pause { by: actor("usr_keeps"), binds, reason: reason("Freeze"), at: now() };
+    let resumed_by = |is_owner| ExportScheduleCommand::Resume { by: actor("usr_1"), is_owner, at: now() };
+    let schedule = after(export(), vec![bound(false), bound(true), bound(false)]);
+    assert!(schedule.paused().unwrap().binds, "it takes the place of the owner's, and not the other way round");
+    let refusal = ExportScheduleError::PausedByOther { by: actor("usr_keeps") };
+    assert_eq!(schedule.decide(resumed_by(true)), Err(refusal));
+    assert_eq!(schedule.decide(resumed_by(false)).unwrap().len(), 1);
+    assert_eq!(after(export(), vec![bound(false)]).decide(resumed_by(true)).unwrap().len(), 1);
+}
+
+#[test]
+fn a_change_made_from_what_is_not_so_any_more_is_refused() {
+    let schedule = after(export(), vec![change(over(Period::Day), now())]);
+    assert_eq!(schedule.decide(change(over(Period::Week), now())), Err(ExportScheduleError::ChangedMeanwhile));
+    assert_eq!(schedule.decide(change(over(Period::Day), now())), Ok(vec![]), "what is so already is no loss");
 }
 
 #[test]

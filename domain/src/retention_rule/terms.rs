@@ -24,6 +24,8 @@ vocabulary! {
         Delegation = "delegation",
         /// Exports, and their files.
         Export = "export",
+        /// Schedules of exports, with their runs.
+        ExportSchedule = "export_schedule",
         /// Accounts of people.
         User = "user",
         /// Who looked at what, and who was refused.

@@ -5,150 +5,8 @@
 use std::fmt::{self, Write};
 
 use super::css::STYLE;
-use super::{MAX_DECISIONS, MAX_STORIES, MAX_STORY_LINES};
-
-/// A name and what it says.
-pub type Fact = (String, String);
-
-/// What the report says. Lists are as long as they may be shown; the totals say how much there is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
-    /// The matter.
-    pub matter: String,
-    /// The organisation whose ledger it is.
-    pub organization: String,
-    /// When it was made, RFC 3339.
-    pub made_at: String,
-    /// First and last moment of the period.
-    pub period: (String, String),
-    /// What it is about, in words, a line each.
-    pub about: Vec<String>,
-    /// Who asked, who agreed, and by what.
-    pub request: Vec<Fact>,
-    /// The votes by which it was agreed to.
-    pub votes: Vec<VoteLine>,
-    /// Records by their type.
-    pub records_by_type: Vec<(String, u64)>,
-    /// Entries by what happened.
-    pub entries_by_event: Vec<(String, u64)>,
-    /// Entries in all.
-    pub entries: u64,
-    /// The records whose story is told.
-    pub stories: Vec<Story>,
-    /// Records in all, approvals and holds left out.
-    pub stories_total: u64,
-    /// Approvals that are shown.
-    pub approvals: Vec<ApprovalStory>,
-    /// Approvals in all.
-    pub approvals_total: u64,
-    /// Holds that are shown.
-    pub holds: Vec<HoldStory>,
-    /// Holds in all.
-    pub holds_total: u64,
-    /// Who the people are, where that was asked for: id, name, address.
-    pub people: Option<Vec<(String, String, String)>>,
-    /// How it is proved.
-    pub proof: Proof,
-}
-
-/// A record and what happened to it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Story {
-    /// What it is: `transaction TX-1`.
-    pub title: String,
-    /// How it stood at the end.
-    pub facts: Vec<Fact>,
-    /// Under which legal holds it is.
-    pub held_by: Vec<String>,
-    /// What happened, in order.
-    pub lines: Vec<StoryLine>,
-    /// Lines in all.
-    pub lines_total: u64,
-}
-
-/// One thing that happened.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StoryLine {
-    /// When it was recorded, RFC 3339.
-    pub at: String,
-    /// Where it stands in the ledger.
-    pub position: u64,
-    /// Who did it.
-    pub who: String,
-    /// What, in a sentence.
-    pub what: String,
-    /// What somebody wrote, where that is opened.
-    pub remark: Option<String>,
-}
-
-/// A vote.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct VoteLine {
-    /// When.
-    pub at: String,
-    /// Which person.
-    pub person: String,
-    /// Approve or reject.
-    pub decision: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// A request for approval.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ApprovalStory {
-    /// Its id.
-    pub id: String,
-    /// What was to be done.
-    pub summary: String,
-    /// What became of it, who asked, when.
-    pub facts: Vec<Fact>,
-    /// Its votes.
-    pub votes: Vec<VoteLine>,
-}
-
-/// A legal hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HoldStory {
-    /// Its id.
-    pub id: String,
-    /// Its matter, reason, who placed it, since when.
-    pub facts: Vec<Fact>,
-    /// What it covers.
-    pub covers: Vec<String>,
-}
-
-/// How it is proved.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Proof {
-    /// Name under which checkpoints are signed.
-    pub origin: String,
-    /// Entries under the checkpoint.
-    pub size: u64,
-    /// Its root, hexadecimal.
-    pub root: String,
-    /// The signed note, whole.
-    pub note: String,
-    /// First and last position in the pack.
-    pub positions: (u64, u64),
-    /// The keys as the ledger announced them, one a line.
-    pub keys: Vec<String>,
-    /// Time stamps.
-    pub timestamps: Vec<Timestamp>,
-}
-
-/// A time stamp.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Timestamp {
-    /// Position of its entry.
-    pub position: u64,
-    /// Entries that were stamped.
-    pub size: u64,
-    /// When, by the token.
-    pub at: String,
-    /// The authority.
-    pub authority: String,
-}
+use super::model::{Fact, Report, Story, StoryLine, VoteLine};
+use super::{MAX_DECISIONS, MAX_REMARK_CHARS, MAX_STORIES, MAX_STORY_LINES};
 
 /// The whole file.
 pub fn render(report: &Report) -> String {
@@ -197,14 +55,10 @@ fn write_page(page: &mut String, report: &Report) -> fmt::Result {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n<title>Evidence pack: {matter}</title>\n\
          <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<header>\n<p class=\"kind\">Evidence pack</p>\n\
-         <h1>{matter}</h1>\n<p class=\"lead\">What the ledger of {} has on this matter from {} to {}: {} in {}, each of them \
-         proved.</p>\n",
-        Safe(&report.organization),
-        Safe(&moment(&report.period.0)),
-        Safe(&moment(&report.period.1)),
-        counted(report.entries, "entry", "entries"),
-        counted(records(report), "record", "records"),
+         <h1>{matter}</h1>\n<p class=\"lead\">",
     )?;
+    lead(page, report)?;
+    page.write_str("</p>\n")?;
     facts(page, &report.request)?;
     page.write_str(CONTENTS)?;
     page.write_str("</header>\n")?;
@@ -231,6 +85,30 @@ const CONTENTS: &str = "<nav aria-label=\"Contents\">\n<ol>\n<li><a href=\"#abou
     <li><a href=\"#holds\">Legal holds</a></li>\n<li><a href=\"#people\">People</a></li>\n\
     <li><a href=\"#proof\">How it is proved</a></li>\n<li><a href=\"#verify\">How to verify it</a></li>\n</ol>\n</nav>\n";
 
+/// What there is, without the request for it and what proves it.
+fn lead(page: &mut String, report: &Report) -> fmt::Result {
+    let (organization, from) = (Safe(&report.organization), moment(&report.period.0));
+    let period = match &report.open_at {
+        None => format!("from {from} to {}", moment(&report.period.1)),
+        Some((position, at)) => format!("from {from} on, as far as position {position}, recorded at {}", moment(at)),
+    };
+    let period = Safe(&period);
+    let entries = report.entries.saturating_sub(report.own_entries).saturating_sub(report.stamp_entries);
+    if entries == 0 {
+        return write!(
+            page,
+            "In the ledger of {organization} nothing was recorded on it, {period}. What is in here is the request for this \
+             pack, and what proves it."
+        );
+    }
+    let entries = counted(entries, "entry", "entries");
+    let records = counted(records(report).saturating_sub(report.own_records), "record", "records");
+    write!(
+        page,
+        "What the ledger of {organization} has on this matter, {period}: {entries} in {records}, each of them proved."
+    )
+}
+
 fn records(report: &Report) -> u64 {
     report.records_by_type.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
 }
@@ -240,11 +118,21 @@ fn about(page: &mut String, report: &Report) -> fmt::Result {
     for line in &report.about {
         writeln!(page, "<p>{}</p>", Safe(line))?;
     }
+    if let Some((position, at)) = &report.open_at {
+        let at = moment(at);
+        writeln!(
+            page,
+            "<p>The period had not ended when this pack was made: it is told as far as position {position}, recorded at {}. What \
+             is recorded within the period from then on is in no pack that was made before.</p>",
+            Safe(&at)
+        )?;
+    }
     writeln!(
         page,
         "<p>A record is told from its first entry to how it stood at the end of the period, also where it began before the \
-         period: without its beginning its end would not be understood. What was recorded later is not in here, but for the \
-         request for this pack and its approval.</p>\n</section>"
+         period: without its beginning its end would not be understood. Of what was recorded later there is in here only: the \
+         request for this pack and its approval; what became of the legal holds on something in here, such as that they were \
+         extended or released; and time stamps over these entries.</p>\n</section>"
     )
 }
 
@@ -269,6 +157,15 @@ fn contents(page: &mut String, report: &Report) -> fmt::Result {
     counts(page, &caption, "Record", &report.records_by_type)?;
     let caption = format!("{}, by what happened", counted(report.entries, "entry", "entries"));
     counts(page, &caption, "Event", &report.entries_by_event)?;
+    if report.own_entries > 0 {
+        writeln!(
+            page,
+            "<p>Of the entries, {} are of the request for this pack and of its approval, and {} are time stamps that were added \
+             for what they prove.</p>",
+            grouped(report.own_entries),
+            grouped(report.stamp_entries)
+        )?;
+    }
     writeln!(
         page,
         "<p>The files beside this one hold all of it: <code>index.csv</code> every record, <code>trail.csv</code> every entry in \
@@ -304,24 +201,34 @@ fn stories(page: &mut String, report: &Report) -> fmt::Result {
             "<div class=\"table\"><table>\n<thead><tr><th scope=\"col\">When</th><th scope=\"col\" class=\"number\">Position</th>\
              <th scope=\"col\">What</th><th scope=\"col\">Who</th></tr></thead>\n<tbody>"
         )?;
-        for line in &story.lines {
-            write!(
-                page,
-                "<tr><td class=\"time\">{}</td><td class=\"number\">{}</td><td class=\"what\">{}",
-                Safe(&moment(&line.at)),
-                line.position,
-                Safe(&line.what)
-            )?;
-            if let Some(remark) = &line.remark {
-                write!(page, "<span class=\"remark\">{}</span>", Safe(remark))?;
-            }
-            writeln!(page, "</td><td class=\"who\">{}</td></tr>", Safe(&line.who))?;
-        }
+        story.lines.iter().try_for_each(|line| story_line(page, story, line))?;
         close_table(page)?;
         cut(page, story.lines.len(), story.lines_total, MAX_STORY_LINES, "entries of this record", "trail.csv")?;
         writeln!(page, "</article>")?;
     }
     writeln!(page, "</section>")
+}
+
+fn story_line(page: &mut String, story: &Story, line: &StoryLine) -> fmt::Result {
+    write!(
+        page,
+        "<tr><td class=\"time\">{}</td><td class=\"number\">{}</td><td class=\"what\">{}",
+        Safe(&moment(&line.at)),
+        line.position,
+        Safe(&line.what)
+    )?;
+    if let Some(remark) = &line.remark {
+        write!(page, "<span class=\"remark\">{}", Safe(&remark.text))?;
+        if remark.is_cut {
+            let file = Safe(&story.file);
+            write!(
+                page,
+                "\u{2026} <em>Cut after {MAX_REMARK_CHARS} characters; the whole is in <code>{file}</code>.</em>"
+            )?;
+        }
+        page.write_str("</span>")?;
+    }
+    writeln!(page, "</td><td class=\"who\">{}</td></tr>", Safe(&line.who))
 }
 
 /// The holds that a record is under, as marks beside its name.
@@ -377,7 +284,7 @@ fn votes(page: &mut String, caption: &str, votes: &[VoteLine]) -> fmt::Result {
 fn holds(page: &mut String, report: &Report) -> fmt::Result {
     writeln!(page, "<section id=\"holds\">\n<h2>6. Legal holds</h2>")?;
     if report.holds.is_empty() {
-        writeln!(page, "<p>No legal hold covered anything in here during the period.</p>")?;
+        writeln!(page, "<p>No legal hold covered anything in here at any time since the period began.</p>")?;
     }
     cut(page, report.holds.len(), report.holds_total, MAX_DECISIONS, "legal holds", "holds.json")?;
     for hold in &report.holds {

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::report::{Proof, close_table, grouped, moment, open_table, safe};
+use super::model::Proof;
+use super::report::{close_table, grouped, moment, open_table, safe};
 
 pub(super) fn write(page: &mut String, proof: &Proof) -> fmt::Result {
     writeln!(
@@ -52,7 +53,16 @@ fn timestamps(page: &mut String, proof: &Proof) -> fmt::Result {
             stamp.position
         )?;
     }
-    close_table(page)
+    close_table(page)?;
+    if proof.timestamps_cut {
+        let count = grouped(proof.timestamps.len() as u64);
+        writeln!(
+            page,
+            "<p class=\"cut\">There are earlier time stamps over entries in here. Only the last {count} are in this pack, up to the \
+             first one that covers everything, where there is one; the others are in the ledger.</p>"
+        )?;
+    }
+    Ok(())
 }
 
 const STEPS: &str = r#"<section id="verify">

@@ -17,6 +17,9 @@ To read
   holds.json        every legal hold that covers something in here
   people.csv        who the people are (only where this was asked for)
 
+In the .csv files a value that begins with = + - @ a tab or a carriage return has ' before it, so that no spreadsheet takes it for a
+formula. What is exact is in entries.ndjson and records/.
+
 To verify
 
   entries.ndjson    the entries as they were recorded, one JSON object a line; all of the above is made from them

@@ -37,6 +37,10 @@ pub(super) fn entries(file: File) -> io::Result<Option<u64>> {
     Ok(super::count_lines(entries).ok())
 }
 
+/// What is said of a zip file with two files of one name, or one name in its directory and another before the file, or something
+/// before or between them that is in no directory.
+const AMBIGUOUS: &str = "files that some programs find and others do not";
+
 /// The files within that are not what the manifest within lists, at most `most`; `None` for what is no such zip file.
 pub(crate) fn changed(file: File, most: usize) -> Option<Vec<String>> {
     let mut zip = ZipArchive::new(BufReader::new(file)).ok()?;
@@ -44,6 +48,9 @@ pub(crate) fn changed(file: File, most: usize) -> Option<Vec<String>> {
     zip.by_name(MANIFEST).ok()?.take(MAX_MANIFEST_BYTES).read_to_end(&mut bytes).ok()?;
     let manifest: Manifest = serde_json::from_slice(&bytes).ok()?;
     let mut changed = Vec::new();
+    if zip.offset() != 0 || zip.validate_header_consistency().is_err() {
+        changed.push(AMBIGUOUS.to_owned());
+    }
     for Listed { path, bytes, sha256 } in &manifest.files {
         let is_same = match zip.by_name(path) {
             Ok(found) => digest(found.take(bytes.saturating_add(1)))
@@ -72,5 +79,60 @@ fn digest(mut file: impl io::Read) -> Option<(u64, String)> {
         }
         length += count as u64;
         hasher.update(buffer.get(..count)?);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use std::io::{Seek as _, Write as _};
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+    use crate::bundle::{Archive, Kind};
+
+    fn found(bytes: &[u8]) -> Vec<String> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        changed(file, 5).unwrap()
+    }
+
+    /// The bytes with a name changed wherever it stands from its `skip`th place on, `times` times.
+    fn renamed(bytes: &[u8], from: &[u8], to: &[u8], skip: usize, times: usize) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        let places: Vec<usize> =
+            bytes.windows(from.len()).enumerate().filter(|(_, at)| *at == from).map(|(place, _)| place).collect();
+        for place in places.into_iter().skip(skip).take(times) {
+            bytes[place..place + to.len()].copy_from_slice(to);
+        }
+        bytes
+    }
+
+    #[test]
+    fn file_that_only_some_programs_find_is_told() {
+        let sha256 = hex::encode(Sha256::digest(b"content"));
+        let manifest = serde_json::json!({ "files": [{ "path": "a.txt", "bytes": 7, "sha256": sha256 }] }).to_string();
+        let mut archive = Archive::default();
+        archive.add("a.txt", Kind::Text, b"content").unwrap();
+        archive.add(MANIFEST, Kind::Large, manifest.as_bytes()).unwrap();
+        assert_eq!(found(&archive.finish().unwrap()), Vec::<String>::new());
+
+        let mut zip = ZipWriter::new(io::Cursor::new(Vec::new()));
+        for (name, content) in
+            [("b.txt", b"another".as_slice()), ("a.txt", b"content"), (MANIFEST, manifest.as_bytes())]
+        {
+            // Stored, so that the names are found in it.
+            let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+            zip.start_file(name, options).unwrap();
+            zip.write_all(content).unwrap();
+        }
+        let bytes = zip.finish().unwrap().into_inner();
+        assert_eq!(found(&bytes), ["b.txt"]);
+        assert_eq!(found(&renamed(&bytes, b"b.txt", b"a.txt", 0, 2)), [AMBIGUOUS]);
+        assert_eq!(found(&renamed(&bytes, b"b.txt", b"c.txt", 0, 1)), [AMBIGUOUS, "b.txt"]);
+        assert_eq!(found(&[b"PK before".as_slice(), &bytes].concat()), [AMBIGUOUS, "b.txt"]);
     }
 }

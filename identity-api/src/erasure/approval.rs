@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use daybook_approvals::{Approvals, Ballot, Gated, Grant, Needed};
-use daybook_domain::approval::{Action, Approval, ApprovalStatus, Decision, KnownAction, VoteRecord};
+use daybook_domain::approval::{Action, Approval, ApprovalStatus, Decision, KnownAction, VoidReason, VoteRecord};
 use daybook_domain::erasure::{Erasure, ErasureCommand, ErasureError, ErasureStatus, Requested};
 use daybook_domain::names::{ApprovalId, Label, Word};
 use daybook_domain::text::{ActorId, Line, Reason};
@@ -23,7 +23,7 @@ use crate::people::rules::is_owner_account;
 use crate::problems::{invalid, refusal, refused};
 
 /// What somebody is told whose erasure waits for votes.
-const REQUIRES_APPROVAL: &str = "Erasure requires approval";
+pub(super) const REQUIRES_APPROVAL: &str = "Erasure requires approval";
 /// Most requests for approval of one erasure.
 const MAX_REQUESTS: u32 = 100;
 /// The mark of whoever owns the organisation.
@@ -99,8 +99,16 @@ impl Gate<'_> {
         for number in 1..=MAX_REQUESTS {
             let opening = opening(id, number, &action, context)?;
             match self.approvals.find(&new_id("apr", &opening)).await {
-                Ok(found) if found.aggregate.status() == Some(ApprovalStatus::Expired) => expired = Some(found),
-                Ok(found) => return self.as_it_is(found, &action, context).await,
+                Ok(found) if lapsed(&found.aggregate) => expired = Some(found),
+                Ok(found) => {
+                    let found = self.as_it_is(found, &action, context).await?;
+                    let gated = gated(request, action.clone());
+                    // Nobody can decide it, and somebody could now: it is asked for anew.
+                    if !self.approvals.give_way(self.doing.caller, &gated, &found, context).await? {
+                        return Ok(found);
+                    }
+                    expired = Some(found);
+                }
                 Err(problem) if problem.status() == 404 => {
                     return match expired {
                         Some(expired) if !self.is_requester(request) => Ok(expired),
@@ -218,6 +226,23 @@ impl Gate<'_> {
         execute::<Erasure>(identity, &identity.erasures, id, command, context).await
     }
 
+    /// Whether what would be erased now is what was agreed to: an owner's erasure is another action than anybody else's. Where
+    /// it is not, the erasure ends, and nothing more is done under its approval: 409 `erasure.owner_changed`. To be asked while
+    /// nothing was taken yet. Nothing is compared of erasures that are older than approvals.
+    pub(super) async fn must_be_as_agreed(&self, erasure: &Erasure, context: &CommandContext) -> Result<(), Problem> {
+        let (Some(request), Some(approval_id)) = (erasure.request(), erasure.approval_id()) else { return Ok(()) };
+        let used = self.approvals.find(approval_id.as_str()).await?.aggregate;
+        if used.digest() == Some(&self.action(request).await?.digest()) {
+            return Ok(());
+        }
+        let checked = || Ok((ActorId::parse("", POLICY)?, Reason::parse("", OWNER_CHANGED)?));
+        let (by, reason) = checked().map_err(invalid)?;
+        let command = ErasureCommand::EndAgreed { by, reason };
+        let (identity, id) = (self.doing.identity, request.erasure_id.as_str());
+        execute::<Erasure>(identity, &identity.erasures, id, command, following(context, None)).await?;
+        Err(Problem::conflict("erasure.owner_changed", OWNER_CHANGED))
+    }
+
     /// Records in the erasure that it was not agreed to, or that its request for approval ended.
     pub(super) async fn rejected(
         &self,
@@ -239,9 +264,18 @@ impl Gate<'_> {
     }
 }
 
+/// Whether a request came to nothing without anybody having decided: the next one takes its place.
+pub(super) fn lapsed(approval: &Approval) -> bool {
+    approval.status() == Some(ApprovalStatus::Expired) || approval.voided() == Some(VoidReason::Superseded)
+}
+
 /// Whether an erasure ends with its request for approval: rejected, or withdrawn by whoever asked, or not to be used any more.
 pub(super) fn ends(approval: &Approval) -> bool {
-    matches!(approval.status(), Some(ApprovalStatus::Rejected | ApprovalStatus::Withdrawn | ApprovalStatus::Voided))
+    !lapsed(approval)
+        && matches!(
+            approval.status(),
+            Some(ApprovalStatus::Rejected | ApprovalStatus::Withdrawn | ApprovalStatus::Voided)
+        )
 }
 
 /// What a rejection is recorded with where no vote says why.

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::COLLECTION;
-use super::approval::{Authority, Gate, ends};
+use super::approval::{Authority, Gate, REQUIRES_APPROVAL, ends, lapsed};
 use super::perform::perform;
 use super::view::ErasureView;
 use crate::people::carried::{self, Answer, Done, done, execute, following, short_id};
@@ -75,7 +75,7 @@ pub(crate) struct RejectBody {
 pub(crate) struct ErasureWaiting {
     /// What is waited for, in words.
     #[schema(example = "Erasure requires approval")]
-    pub detail: &'static str,
+    pub detail: String,
     /// The request for approval.
     #[schema(example = "apr_0193f3a17c0070008000000000000001")]
     pub approval_request_id: String,
@@ -216,7 +216,7 @@ async fn end_if_rejected(gate: &Gate<'_>, id: &str, context: &CommandContext) ->
         return Ok(false);
     };
     let approval = gate.deciding(request, &following(context, None)).await?;
-    if !ends(&approval.aggregate) && approval.aggregate.status() != Some(ApprovalStatus::Expired) {
+    if !ends(&approval.aggregate) && !lapsed(&approval.aggregate) {
         return Ok(false);
     }
     gate.rejected(request, &approval.aggregate, following(context, Some(&approval.receipt))).await?;
@@ -263,8 +263,8 @@ pub(crate) async fn approve(
             let approval = gate.deciding(wanted, &context).await?;
             let approval = gate.vote(approval, Decision::Approve, reason, &context).await?;
             match approval.aggregate.status() {
-                Some(ApprovalStatus::Pending) => return waiting(&identity, &id, &approval),
-                Some(ApprovalStatus::Expired) => return Err(expired()),
+                Some(ApprovalStatus::Pending) => return waiting(&gate, &id, &approval),
+                _ if lapsed(&approval.aggregate) => return Err(expired()),
                 _ if ends(&approval.aggregate) => {
                     gate.rejected(wanted, &approval.aggregate, following(&context, None)).await?;
                     return Err(refused(&ErasureError::AlreadyDecided { status: ErasureStatus::Rejected }));
@@ -275,7 +275,7 @@ pub(crate) async fn approve(
         status => again(&gate, &erasure, status, context.clone()).await?,
     };
     let authority = Authority::of(&approved.aggregate)?;
-    let done = perform(&doing, &id, authority, &following(&context, Some(&approved.receipt))).await?;
+    let done = perform(&gate, &id, authority, &following(&context, Some(&approved.receipt))).await?;
     answer(&identity, done)
 }
 
@@ -304,10 +304,10 @@ fn expect_version(context: &CommandContext, version: u64) -> Result<(), Problem>
 }
 
 /// 202: the vote counts, and others are needed as well.
-fn waiting(identity: &OrganizationIdentity, id: &str, approval: &Outcome<Approval>) -> Result<HttpResponse, Problem> {
-    let erasure = ErasureView::found(&identity.directory.now(), id)?;
+fn waiting(gate: &Gate<'_>, id: &str, approval: &Outcome<Approval>) -> Result<HttpResponse, Problem> {
+    let erasure = ErasureView::found(&gate.doing.identity.directory.now(), id)?;
     let body = ErasureWaiting {
-        detail: "Erasure requires approval",
+        detail: gate.approvals.blocked(approval, REQUIRES_APPROVAL).detail,
         approval_request_id: approval.id.clone(),
         status: "pending",
         erasure,
@@ -358,8 +358,8 @@ pub(crate) async fn reject(
             _ if ends(&approval.aggregate) => {
                 answer(&identity, done(gate.rejected(wanted, &approval.aggregate, context).await?))
             }
-            Some(ApprovalStatus::Pending) => waiting(&identity, &id, &approval),
-            Some(ApprovalStatus::Expired) => Err(expired()),
+            Some(ApprovalStatus::Pending) => waiting(&gate, &id, &approval),
+            _ if lapsed(&approval.aggregate) => Err(expired()),
             _ => Err(refused(&ErasureError::AlreadyDecided { status: ErasureStatus::Approved })),
         };
     }
@@ -401,7 +401,7 @@ pub(crate) async fn perform_again(
                 Some(ApprovalStatus::Approved | ApprovalStatus::Consumed) => {
                     gate.approved(wanted, &approval, context.clone()).await?
                 }
-                Some(ApprovalStatus::Expired) => return Err(expired()),
+                _ if lapsed(&approval.aggregate) => return Err(expired()),
                 _ if ends(&approval.aggregate) => gate.rejected(wanted, &approval.aggregate, context.clone()).await?,
                 _ => erasure,
             }
@@ -409,7 +409,7 @@ pub(crate) async fn perform_again(
         _ => erasure,
     };
     let authority = Authority::of(&erasure.aggregate)?;
-    answer(&identity, perform(&doing, &id, authority, &context).await?)
+    answer(&identity, perform(&gate, &id, authority, &context).await?)
 }
 
 /// Whoever asked does not decide, whatever he shows: a key is whoever answers for it, and an account that was declared the

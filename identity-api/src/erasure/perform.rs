@@ -1,21 +1,23 @@
 //! Performing an erasure: every trace of the person that can be taken away is, and the key that opens the rest is destroyed.
 //!
 //! Each step can be repeated, and `erasure.performed` comes last: whatever is interrupted is completed by performing it again.
-//! The fact on the account comes first, so that nobody comes in while the rest is under way.
+//! The fact on the account comes first, so that nobody comes in while the rest is under way. What stands in the way is looked
+//! at as long as there is something to keep: once the key is destroyed, the erasure is completed, whatever came since.
 
 use daybook_domain::erasure::{Erasure, ErasureCommand, ErasureError, ErasureStatus, Refused, Retained};
-use daybook_domain::names::{ErasureId, HoldId};
+use daybook_domain::names::HoldId;
 use daybook_domain::session::SessionEndReason;
 use daybook_domain::text::Reason;
 use daybook_domain::user::{User, UserCommand, UserError};
 use daybook_domain::{InvalidField, Timestamp};
 use daybook_http_kit::Problem;
 use daybook_identity::custody::{Custody, Deeds, HoldInForce, holds_on_person};
+use daybook_identity::directory::{DirectoryState, UserStatus};
 use daybook_ledger::commands::{CommandContext, CommandError};
 use serde_json::json;
 
 use super::again::{patiently, remove_again};
-use super::approval::Authority;
+use super::approval::{Authority, Gate};
 use crate::letters::mail_problem;
 use crate::people::carried::{Done, done, execute, following, up_to_date};
 use crate::people::operations::Doing;
@@ -29,13 +31,15 @@ use crate::state::{TRIES, vault_problem};
 const MAX_DETAIL: usize = 1_900;
 
 /// Performs an erasure that it is recorded of that it was approved, or completes one that was interrupted. One that was performed is so again where a vault from
-/// before it was put back: that changes nothing in the ledger, and no hold covers what the ledger says is gone. 409 `erasure.held` where holds stand in the way, `erasure.retained` where only retention rules do.
+/// before it was put back: that changes nothing in the ledger, and no hold covers what the ledger says is gone. 409 `erasure.held` where holds stand in the way, `erasure.retained` where only retention rules do,
+/// `erasure.owner_changed` where the person became an owner since it was agreed to, or is none any more.
 pub(super) async fn perform(
-    doing: &Doing<'_>,
+    gate: &Gate<'_>,
     id: &str,
     _authority: Authority,
     context: &CommandContext,
 ) -> Result<Done, Problem> {
+    let doing = &gate.doing;
     let identity = doing.identity;
     let known = deeds_before(doing, id).await?;
     let custody = identity.directory.custody().await?;
@@ -46,24 +50,48 @@ pub(super) async fn perform(
             let vault = &doing.installation.vault;
             let removed = remove_again(vault, identity, subject.as_str(), doing.installation.now()).await;
             removed.map_err(vault_problem)?;
+            forget_letters_left(doing, subject.as_str()).await?;
             return Ok(done(loaded));
         }
         (Some(ErasureStatus::Approved | ErasureStatus::Refused), Some(subject)) => subject.as_str().to_owned(),
         (Some(status), _) => return Err(refused(&ErasureError::NotApproved { status })),
         (None, _) => return Err(refused(&ErasureError::NotFound)),
     };
-    let obstacles = Obstacles::to(doing, &custody, &subject, known).await?;
-    if !obstacles.holds.is_empty() || !obstacles.retained.is_empty() {
-        return Err(refuse(doing, id, obstacles, context).await?);
+    // Destroyed, and not recorded yet: there is nothing left to be kept, and the ledger has to say so.
+    if !identity.personal.is_erased(&subject).await.map_err(vault_problem)? {
+        let state = up_to_date(identity).await?;
+        if !is_closed(&state, &subject) {
+            gate.must_be_as_agreed(&loaded.aggregate, context).await?;
+        }
+        let obstacles = Obstacles::to(doing, &custody, &subject, known).await?;
+        if !obstacles.holds.is_empty() || !obstacles.retained.is_empty() {
+            return Err(refuse(doing, id, obstacles, context).await?);
+        }
+        // While nothing was taken: where letters cannot be removed, nothing is.
+        doing.installation.mailer.forget(&subject).await.map_err(mail_problem)?;
     }
-    let erasure_id = ErasureId::parse("", id).map_err(invalid)?;
-    take_everything(doing, &subject, erasure_id, context).await?;
+    take_everything(gate, &subject, &loaded.aggregate, context).await?;
     let key_destroyed_at = destroy(doing, &subject).await?;
-    doing.installation.mailer.forget(&subject).await.map_err(mail_problem)?;
     let command = ErasureCommand::RecordPerformed { key_destroyed_at };
     let outcome = execute::<Erasure>(identity, &identity.erasures, id, command, following(context, None)).await?;
     tracing::info!(erasure_id = id, position = outcome.receipt.position, "a person was erased");
+    // Such as were asked for while the account was being closed.
+    forget_letters_left(doing, &subject).await?;
     Ok(done(outcome))
+}
+
+/// Removes letters that there still are to somebody who was erased. Performing the erasure again does the same.
+async fn forget_letters_left(doing: &Doing<'_>, subject: &str) -> Result<(), Problem> {
+    doing.installation.mailer.forget(subject).await.map(drop).map_err(|error| {
+        tracing::error!(%error, subject, "letters to somebody who was erased may still be there");
+        let detail = "the erasure is performed, but letters to the person may still be there; perform it again";
+        Problem::unavailable("mail.unavailable", detail, 30)
+    })
+}
+
+/// Whether the account was closed by an erasure.
+fn is_closed(state: &DirectoryState, subject: &str) -> bool {
+    state.users.get(subject).is_some_and(|user| user.status == UserStatus::Erased)
 }
 
 /// What the person did whom an erasure is about, as far as it matters: read before the turn in which it is performed, so that
@@ -137,36 +165,54 @@ async fn refuse(
 
 /// Closes the account for ever, ends what lets the person in, and removes what the vault knows.
 async fn take_everything(
-    doing: &Doing<'_>,
+    gate: &Gate<'_>,
     subject: &str,
-    erasure_id: ErasureId,
+    erasure: &Erasure,
     context: &CommandContext,
 ) -> Result<(), Problem> {
+    let doing = &gate.doing;
     let (installation, identity) = (doing.installation, doing.identity);
-    let state = identity.directory.now();
-    if let Some(user) = state.users.get(subject) {
+    if identity.directory.now().users.contains_key(subject) {
+        let context = following(context, None);
+        close_account(gate, subject, erasure, &context).await?;
+        doing.end_access(subject, SessionEndReason::Revoked, &context).await?;
+    }
+    patiently(|| installation.vault.delete_account(&identity.id, subject)).await.map_err(vault_problem)?;
+    Ok(())
+}
+
+/// Closes the account as it was looked at, and not as it may have become since: giving somebody a role waits for no turn.
+async fn close_account(
+    gate: &Gate<'_>,
+    subject: &str,
+    erasure: &Erasure,
+    context: &CommandContext,
+) -> Result<(), Problem> {
+    let Doing { installation, identity, caller } = gate.doing;
+    let erasure_id = erasure.request().map(|request| request.erasure_id.clone());
+    let erasure_id = erasure_id.ok_or_else(|| refused(&ErasureError::NotFound))?;
+    for tries in 1.. {
+        let state = up_to_date(identity).await?;
+        let Some(user) = state.users.get(subject).filter(|_| !is_closed(&state, subject)) else { return Ok(()) };
+        gate.must_be_as_agreed(erasure, context).await?;
         let is_owner = is_owner_account(user);
         if is_owner {
-            // Whoever has become one since it was approved is one all the same.
-            require_owner(doing.caller)?;
+            require_owner(caller)?;
         }
         let _guard = match is_owner {
             true => Some(keep_an_owner(installation, identity, subject).await?),
             false => None,
         };
-        let command = UserCommand::Erase { erasure_id };
-        let context = following(context, None);
-        match identity.users.execute_with_retry(subject, command, context.clone(), TRIES).await {
-            Ok(outcome) => {
-                identity.settle::<User>(&outcome).await?;
-            }
+        let command = UserCommand::Erase { erasure_id: erasure_id.clone() };
+        let context = CommandContext { expected_version: Some(user.place.version), ..context.clone() };
+        match identity.users.execute(subject, command, context).await {
+            Ok(outcome) => return identity.settle::<User>(&outcome).await.map(drop),
             // By another erasure, which may have been interrupted as well.
-            Err(CommandError::Refused(UserError::Erased)) => {}
+            Err(CommandError::Refused(UserError::Erased)) => return Ok(()),
+            Err(CommandError::Conflict { .. }) if tries < TRIES => {}
             Err(error) => return Err(refusal(error)),
         }
-        doing.end_access(subject, SessionEndReason::Revoked, &context).await?;
     }
-    patiently(|| installation.vault.delete_account(&identity.id, subject)).await.map_err(vault_problem)?;
     Ok(())
 }
 

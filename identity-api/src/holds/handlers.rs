@@ -12,11 +12,12 @@ use daybook_ledger::commands::CommandContext;
 
 use super::COLLECTION;
 use super::body::{ExtendBody, HoldFilter, PlaceBody, ReleaseBody};
+use super::known::must_be_there;
 use super::view::{HoldView, status};
 use crate::people::carried::{self, Answer, done, execute, short_id};
 use crate::problems::invalid;
 use crate::rbac::list::{Paged, one, page_of};
-use crate::state::OrganizationIdentity;
+use crate::state::{IdentityState, OrganizationIdentity};
 
 /// Hexadecimal digits of a hold's id.
 const ID_DIGITS: usize = 24;
@@ -75,6 +76,7 @@ pub(crate) async fn get(
 /// While it is in force nobody is erased whom it covers, or who acted or is named in a stream that it covers, and no file is
 /// removed of an export that it covers, or that tells of a person whom it covers. Whatever is being taken away at the same
 /// moment either is gone before, or stays.
+/// What is not there cannot be covered: 422 `legal_hold.unknown_cover` says which.
 #[utoipa::path(
     post, path = "/v1/legal-holds", tag = "legal holds", operation_id = "place_legal_hold",
     params(CommandHeaders), request_body = PlaceBody,
@@ -84,19 +86,22 @@ pub(crate) async fn place(
     caller: Allowed<HoldManage>,
     request: CommandRequest,
     _: NoQuery,
+    installation: web::Data<IdentityState>,
     identity: Scoped<OrganizationIdentity>,
     body: Body<PlaceBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
     let id = short_id("hld", ID_DIGITS, &identity.id, &context);
-    let command = LegalHoldCommand::Place(Box::new(body.value.placed(id.clone())?));
+    let placed = body.value.placed(id.clone())?;
+    must_be_there(&installation, &identity, &placed.covers).await?;
+    let command = LegalHoldCommand::Place(Box::new(placed));
     let _custody = identity.directory.custody_turn().await?;
     carry_out(&identity, &id, command, context).await
 }
 
 /// Extend a legal hold
 ///
-/// What it covers already changes nothing.
+/// What it covers already changes nothing. What is not there cannot be covered: 422 `legal_hold.unknown_cover` says which.
 #[utoipa::path(
     post, path = "/v1/legal-holds/{id}/extend", tag = "legal holds", operation_id = "extend_legal_hold",
     params(("id" = String, Path, description = "The hold's id."), CommandHeaders), request_body = ExtendBody,
@@ -106,12 +111,15 @@ pub(crate) async fn extend(
     caller: Allowed<HoldManage>,
     request: CommandRequest,
     _: NoQuery,
+    installation: web::Data<IdentityState>,
     identity: Scoped<OrganizationIdentity>,
     id: web::Path<String>,
     body: Body<ExtendBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = request.context(&caller, &body.bytes);
-    let command = LegalHoldCommand::Extend { covers: body.value.covered()? };
+    let covers = body.value.covered()?;
+    must_be_there(&installation, &identity, &covers).await?;
+    let command = LegalHoldCommand::Extend { covers };
     let _custody = identity.directory.custody_turn().await?;
     carry_out(&identity, &id, command, context).await
 }

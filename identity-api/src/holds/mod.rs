@@ -2,6 +2,7 @@
 
 mod body;
 mod handlers;
+mod known;
 mod view;
 
 use actix_web::web::{self, ServiceConfig};

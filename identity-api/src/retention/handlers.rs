@@ -113,7 +113,8 @@ pub(crate) async fn set(
 /// What is said of keeping one record
 ///
 /// The rule about records of its type, until when it is kept by that, every hold that covers it, and whether anything of it
-/// may be taken away. Takes `hold:read` as well.
+/// may be taken away. Of an account (`user`) it says what an erasure of the person would meet with: every hold that covers the
+/// person, and the records that keep the person known. Takes `hold:read` as well.
 #[utoipa::path(
     get, path = "/v1/retention/records/{stream_type}/{stream_id}", tag = "retention",
     operation_id = "get_retention_of_record",
@@ -136,6 +137,8 @@ pub(crate) async fn record(
     let not_found = || Problem::not_found("retention.record_not_found", "there is no record of this type and id");
     let stream = StreamKey::new(stream_type, stream_id).map_err(|_| not_found())?;
     let state = identity.directory.up_to_date().await?;
-    let keeping = Keeping::of(identity.ledger.reader(), &state, &stream).await?.ok_or_else(not_found)?;
-    Ok(one(state.position, &RecordView::of(stream, &keeping, installation.now())))
+    let now = installation.now();
+    let keeping = Keeping::in_view_of_disposal(identity.ledger.reader(), &state, &stream, now).await?;
+    let keeping = keeping.ok_or_else(not_found)?;
+    Ok(one(state.position, &RecordView::of(stream, &keeping, now)))
 }

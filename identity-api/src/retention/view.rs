@@ -135,10 +135,14 @@ pub(crate) struct RecordView {
     last_entry_at: String,
     /// The rule about records of its type, where there is one.
     rule: Option<RuleView>,
-    /// From when the rule does not keep it any more, unless something happens to it before.
+    /// From when no rule keeps it any more, unless something happens to it before. Of an account: until when the records keep
+    /// the person known that do so for the longest.
     keep_until: Option<String>,
-    /// Every hold in force that covers it: those on the record, and those on somebody who acted or is named in it.
+    /// Every hold in force that covers it: those on the record, and those on somebody who acted or is named in it. Of an
+    /// account: those that cover the person.
     holds: Vec<HoldOnRecord>,
+    /// Of an account: the records that keep the person known who acted in them. Of others none.
+    retained: Vec<RetainedView>,
     /// Whether neither a hold nor a rule stands in the way of taking anything of it away.
     may_be_disposed_of: bool,
     /// What stands in the way: `held` or `retained`.
@@ -159,6 +163,7 @@ impl RecordView {
             rule: keeping.rule.as_ref().and_then(|rule| RuleView::of(rule)),
             keep_until: keeping.keep_until.map(rfc3339),
             holds: keeping.holds.iter().map(HoldOnRecord::from).collect(),
+            retained: keeping.retained.iter().map(RetainedView::from).collect(),
             may_be_disposed_of: kept_because.is_none(),
             kept_because,
         }

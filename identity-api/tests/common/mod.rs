@@ -25,7 +25,7 @@ use daybook_ledger::sequencer::{Clock, Unobserved, system_clock};
 use daybook_ledger::store::Store;
 use daybook_ledger::store::postgres::PostgresStore;
 use daybook_ledger::store::sqlite::SqliteStore;
-use daybook_ledger::{Entry, Ledger, LedgerId};
+use daybook_ledger::{Append, Draft, Entry, Ledger, LedgerId, StreamKey};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -319,6 +319,19 @@ impl World {
     /// An access token of somebody who logs in with [`PASSWORD`].
     pub async fn token(&self, organization: &str, email: &str) -> String {
         self.login(organization, email).await["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Has a record be there, whatever it says.
+    pub async fn record(&self, organization: &str, stream_type: &str, id: &str) {
+        let append = Append {
+            stream: StreamKey::new(stream_type, id).unwrap(),
+            expected_version: 0,
+            events: vec![Draft::new(format!("{stream_type}.recorded"), 1, "{}".to_owned())],
+            actor: daybook_ledger::Actor::system("test"),
+            metadata: "{}".to_owned(),
+            command: None,
+        };
+        self.organization(organization).ledger.append(append).await.unwrap();
     }
 
     /// Every letter there is, oldest first.

@@ -162,6 +162,62 @@ async fn interrupted_erasure_is_completed_by_performing_it_again() {
 }
 
 #[actix_web::test]
+async fn nothing_is_taken_while_letters_cannot_be_removed() {
+    let world = world().await;
+    world.owner("main", "olga@example.com").await;
+    let ann = world.member("main", "ann@example.com", "analyst").await;
+    world.member("main", "cleo@example.com", "compliance").await;
+    let (owner, officer) =
+        (world.token("main", "olga@example.com").await, world.token("main", "cleo@example.com").await);
+    let id = request(&world, &owner, &ann).await;
+    let (mail, away) = (world.folder().join("mail"), world.folder().join("away"));
+    std::fs::rename(&mail, &away).unwrap();
+    world.post(&format!("/erasures/{id}/approve"), &officer, json!({})).await.problem(503, "mail.unavailable");
+    // A hold that is placed then is in time: everything is there.
+    let body = json!({"matter": "SEC 114", "reason": "Subpoena", "covers": [{"kind": "subject", "id": ann}]});
+    let hold = world.post("/legal-holds", &officer, body).await.text("/id");
+    let perform = format!("/erasures/{id}/perform");
+    world.post(&perform, &officer, json!({})).await.problem(409, "erasure.held");
+    let person = world.get(&format!("/users/{ann}"), &owner).await.ok(200);
+    assert_eq!((&person["status"], &person["full_name"]), (&json!("active"), &json!("ann")));
+    world.post(&format!("/legal-holds/{hold}/release"), &officer, json!({"reason": "Settled"})).await.ok(200);
+    std::fs::rename(&away, &mail).unwrap();
+    assert_eq!(world.post(&perform, &officer, json!({})).await.ok(200)["status"], "performed");
+}
+
+#[actix_web::test]
+async fn what_is_destroyed_already_is_recorded_as_destroyed_whatever_hold_was_placed_since() {
+    use daybook_domain::erasure::ErasureCommand;
+    use daybook_domain::user::UserCommand;
+    let world = world().await;
+    world.owner("main", "olga@example.com").await;
+    let ann = world.member("main", "ann@example.com", "analyst").await;
+    world.member("main", "cleo@example.com", "compliance").await;
+    let (owner, officer) =
+        (world.token("main", "olga@example.com").await, world.token("main", "cleo@example.com").await);
+    let id = request(&world, &owner, &ann).await;
+    // As if the process had died after the key was destroyed.
+    let organization = world.organization("main");
+    let context = || CommandContext::new(Actor::human("usr_0123456789abcdef01234567"));
+    let approve = ErasureCommand::Approve {
+        by: "usr_0123456789abcdef01234567".to_owned().try_into().unwrap(),
+        reason: None,
+        approval_id: "apr_1".parse().unwrap(),
+    };
+    organization.erasures.execute(&id, approve, context()).await.unwrap();
+    let erase = UserCommand::Erase { erasure_id: id.parse().unwrap() };
+    let outcome = organization.users.execute(&ann, erase, context()).await.unwrap();
+    organization.settle(&outcome).await.unwrap();
+    organization.personal.destroy(&ann, world.state.now()).await.unwrap();
+    let body = json!({"matter": "SEC 114", "reason": "Subpoena", "covers": [{"kind": "subject", "id": ann}]});
+    world.post("/legal-holds", &officer, body).await.ok(201);
+    let performed = world.post(&format!("/erasures/{id}/perform"), &officer, json!({})).await.ok(200);
+    assert_eq!(performed["status"], "performed");
+    assert!(world.events("main", "erasure.refused").await.is_empty(), "nothing is said that is not so");
+    assert!(world.state.vault.account(&organization.id, &ann).await.unwrap().is_none());
+}
+
+#[actix_web::test]
 async fn erasures_are_decided_once_and_by_the_right_people() {
     let world = world().await;
     let olga = world.owner("main", "olga@example.com").await;

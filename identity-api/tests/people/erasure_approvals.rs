@@ -105,3 +105,64 @@ async fn erasure_ends_where_the_person_became_an_owner_or_none_while_its_approva
     let (id, _) = ask().await;
     world.post(&format!("/v1/erasures/{id}/approve"), &other, json!({})).await.ok(200);
 }
+
+/// A refused erasure keeps its approval. Whoever becomes an owner before it is tried again, or is none any more, is not erased
+/// under it: others had agreed, to something else.
+#[actix_web::test]
+async fn kept_approval_does_not_erase_an_owner_where_it_was_given_for_somebody_else() {
+    let world = world().await;
+    world.owner("main", "olga@example.com").await;
+    let otto = world.member("main", "otto@example.com", "analyst").await;
+    world.member("main", "cleo@example.com", "compliance").await;
+    world.member("main", "oskar@example.com", "owner").await;
+    let (owner, officer) =
+        (world.token("main", "olga@example.com").await, world.token("main", "cleo@example.com").await);
+    let other = world.token("main", "oskar@example.com").await;
+    for is_owner in [false, true] {
+        let asked = world.post("/v1/erasures", &officer, json!({"subject": otto, "reason": "Left"})).await.ok(201);
+        let path = format!("/v1/erasures/{}", asked["id"].as_str().unwrap());
+        let covers = json!([{"kind": "subject", "id": otto}]);
+        let hold = json!({"matter": "SEC 114", "reason": "Subpoena", "covers": covers});
+        let hold = world.post("/v1/legal-holds", &officer, hold).await.text("/id");
+        world.post(&format!("{path}/approve"), &other, json!({})).await.problem(409, "erasure.held");
+        let grants = format!("/users/{otto}/grants");
+        match is_owner {
+            false => world.post(&grants, &owner, json!({"role": "owner"})).await.ok(200),
+            true => world.post(&format!("{grants}/revoke"), &owner, json!({"role": "owner"})).await.ok(200),
+        };
+        world.post(&format!("/v1/legal-holds/{hold}/release"), &officer, json!({"reason": "Settled"})).await.ok(200);
+        let perform = format!("{path}/perform");
+        world.post(&perform, &other, json!({})).await.problem(409, "erasure.owner_changed");
+        let ended = world.get(&path, &owner).await.ok(200);
+        assert_eq!((&ended["status"], &ended["decided_by"]), (&json!("rejected"), &json!("policy")));
+        world.post(&perform, &other, json!({})).await.problem(422, "erasure.not_approved");
+        assert_eq!(world.get(&format!("/users/{otto}"), &owner).await.ok(200)["status"], "active");
+    }
+    assert!(world.events("main", "erasure.performed").await.is_empty());
+}
+
+/// The first day of an organisation: whoever could decide was let in by whoever asks.
+#[actix_web::test]
+async fn erasure_that_nobody_could_decide_is_asked_for_anew_once_somebody_can() {
+    let world = world().await;
+    world.owner("main", "olga@example.com").await;
+    let ann = world.member("main", "ann@example.com", "analyst").await;
+    let cleo = world.member("main", "cleo@example.com", "analyst").await;
+    let owner = world.token("main", "olga@example.com").await;
+    world.post(&format!("/users/{cleo}/grants"), &owner, json!({"role": "compliance"})).await.ok(200);
+    let officer = world.token("main", "cleo@example.com").await;
+    let asked = world.post("/v1/erasures", &owner, json!({"subject": ann, "reason": "Left"})).await.ok(201);
+    let (path, first) = (format!("/v1/erasures/{}", asked["id"].as_str().unwrap()), &asked["approval_request_id"]);
+    let approve = format!("{path}/approve");
+    world.post(&approve, &officer, json!({})).await.problem(403, "approval.seat_owed_to_requester");
+    // By the clock of the server; whoever asked opens the next request.
+    world.advance(25 * HOUR);
+    let (owner, officer) =
+        (world.token("main", "olga@example.com").await, world.token("main", "cleo@example.com").await);
+    world.post(&approve, &officer, json!({})).await.problem(403, "approval.seat_owed_to_requester");
+    world.post(&format!("{path}/perform"), &owner, json!({})).await.problem(422, "erasure.not_approved");
+    let shown = world.get(&path, &owner).await.ok(200);
+    assert_eq!(shown["status"], "requested");
+    assert_ne!(&shown["approval_request_id"], first);
+    assert_eq!(world.post(&approve, &officer, json!({})).await.ok(200)["status"], "performed");
+}

@@ -155,6 +155,7 @@ async fn whoever_acted_in_kept_records_is_not_erased_until_the_years_are_over() 
     let idle = world.member("main", "idle@example.com", "viewer").await;
     let login = world.token("main", "ann@example.com").await;
     // What she does in a record that is kept with names.
+    world.record("main", "transaction", "tx-1").await;
     let covers = json!([{"kind": "stream", "stream_type": "transaction", "stream_id": "tx-1"}]);
     let hold = json!({"matter": "Of another matter", "reason": "Subpoena", "covers": covers});
     let hold = world.post("/legal-holds", &login, hold).await.text("/id");
@@ -223,6 +224,7 @@ async fn record_shows_its_rule_its_end_and_every_hold() {
     };
     let first = place(json!({"kind": "subject", "id": vic})).await;
     let second = place(json!({"kind": "stream", "stream_type": "user", "stream_id": vic})).await;
+    world.record("main", "transaction", &vic).await;
     place(json!({"kind": "stream", "stream_type": "transaction", "stream_id": vic})).await;
     let mut left = vec![first, second.clone()];
     left.sort();
@@ -232,12 +234,17 @@ async fn record_shows_its_rule_its_end_and_every_hold() {
             shown["holds"].as_array().unwrap().iter().map(|hold| hold["hold_id"].as_str().unwrap()).collect();
         assert_eq!(ids, left);
         assert_eq!((&shown["kept_because"], &shown["may_be_disposed_of"]), (&json!("held"), &json!(false)));
-        assert_eq!((&shown["rule"]["years"], shown["keep_until"].is_string()), (&json!(6), true));
         world.post(&format!("/legal-holds/{hold}/release"), &officer, json!({"reason": "Settled"})).await.ok(200);
         left.remove(0);
     }
+
+    // Of other records the rule about their type says until when.
+    set(&world, &owner, &cleo, "legal_hold", rule("six_years", 6, false)).await.ok(201);
+    let path = format!("/v1/retention/records/legal_hold/{second}");
     let shown = world.get(&path, &officer).await.ok(200);
     assert_eq!((&shown["kept_because"], &shown["may_be_disposed_of"]), (&json!("retained"), &json!(false)));
+    assert_eq!((&shown["rule"]["years"], shown["keep_until"].is_string()), (&json!(6), true));
+    assert_eq!((&shown["holds"], &shown["retained"]), (&json!([]), &json!([])));
     world.advance(6 * YEAR);
     let officer = world.token("main", "cleo@example.com").await;
     assert_eq!(world.get(&path, &officer).await.ok(200)["may_be_disposed_of"], true);
@@ -250,4 +257,44 @@ async fn record_shows_its_rule_its_end_and_every_hold() {
     for half in ["stream_type=user", "stream_id=x"] {
         world.get(&format!("/legal-holds?{half}"), &officer).await.problem(400, "request.invalid_parameter");
     }
+}
+
+#[actix_web::test]
+async fn account_shows_what_an_erasure_of_the_person_meets_with() {
+    let world = world().await;
+    let [_, owner, cleo, officer] = people(&world).await;
+    let ann = world.member("main", "ann@example.com", "admin").await;
+    let login = world.token("main", "ann@example.com").await;
+    let path = format!("/v1/retention/records/user/{ann}");
+    // A rule about accounts without names keeps nobody.
+    set(&world, &owner, &cleo, "user", rule("six_years", 6, false)).await.ok(201);
+    let shown = world.get(&path, &officer).await.ok(200);
+    assert_eq!((&shown["rule"]["years"], &shown["keep_until"]), (&json!(6), &Value::Null));
+    assert_eq!((&shown["may_be_disposed_of"], &shown["retained"]), (&json!(true), &json!([])));
+    // A record elsewhere does, in which she acted, and a hold on one.
+    let on = json!({"matter": "Of hers", "reason": "Subpoena", "covers": [{"kind": "subject", "id": ann}]});
+    let hers = world.post("/legal-holds", &login, on).await.text("/id");
+    world.post(&format!("/legal-holds/{hers}/release"), &login, json!({"reason": "Settled"})).await.ok(200);
+    let on = json!([{"kind": "stream", "stream_type": "legal_hold", "stream_id": hers}]);
+    let on = json!({"matter": "About that hold", "reason": "Subpoena", "covers": on});
+    let held = world.post("/legal-holds", &officer, on).await.text("/id");
+    set(&world, &owner, &cleo, "legal_hold", rule("three_years", 3, true)).await.ok(201);
+    let body = json!({"subject": ann, "reason": "Asked for it"});
+    let id = world.post("/v1/erasures", &owner, body).await.text("/id");
+    let approve = format!("/erasures/{id}/approve");
+    let refused = world.post(&approve, &officer, json!({})).await.problem(409, "erasure.held");
+    let shown = world.get(&path, &officer).await.ok(200);
+    assert_eq!(shown["holds"][0]["hold_id"], json!(held));
+    assert_eq!((&shown["holds"], &shown["retained"]), (&refused["holds"], &refused["retained"]));
+    assert_eq!((&shown["kept_because"], &shown["may_be_disposed_of"]), (&json!("held"), &json!(false)));
+    world.post(&format!("/legal-holds/{held}/release"), &officer, json!({"reason": "Settled"})).await.ok(200);
+    let perform = format!("/erasures/{id}/perform");
+    let refused = world.post(&perform, &officer, json!({})).await.problem(409, "erasure.retained");
+    let shown = world.get(&path, &officer).await.ok(200);
+    assert_eq!((&shown["retained"], &shown["keep_until"]), (&refused["retained"], &refused["retained"][0]["until"]));
+    assert_eq!((&shown["kept_because"], &shown["may_be_disposed_of"]), (&json!("retained"), &json!(false)));
+    world.advance(3 * YEAR);
+    let officer = world.token("main", "cleo@example.com").await;
+    assert_eq!(world.get(&path, &officer).await.ok(200)["may_be_disposed_of"], true);
+    world.post(&perform, &officer, json!({})).await.ok(200);
 }

@@ -86,6 +86,7 @@ async fn rule_set_by_one_process_stands_in_the_way_of_an_erasure_by_another() {
     let cleo = one.member("main", "cleo@example.com", "compliance").await;
     let (owner, officer) = (one.token("main", "olga@example.com").await, one.token("main", "cleo@example.com").await);
     let acting = one.token("main", "ann@example.com").await;
+    one.record("main", "transaction", "tx-1").await;
     let covers = json!([{"kind": "stream", "stream_type": "transaction", "stream_id": "tx-1"}]);
     one.post("/legal-holds", &acting, json!({"matter": "M", "reason": "r", "covers": covers})).await.ok(201);
     let request = json!({"subject": ann, "reason": "Asked for it"});

@@ -8,6 +8,7 @@ mod deeds;
 mod exclusive;
 mod holds;
 mod keeping;
+mod subject;
 
 use std::sync::Arc;
 

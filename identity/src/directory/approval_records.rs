@@ -101,7 +101,10 @@ pub struct ExportToCollect {
     pub place: Place,
 }
 
-/// A schedule of exports, ended ones included.
+/// Schedules that have ended of which the directory knows: those that ended last.
+pub const MAX_ENDED_SCHEDULES: usize = 1_000;
+
+/// A schedule of exports. Of one that has ended only the last run is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScheduleRecord {
     /// The schedule, as its events make it.

@@ -1,9 +1,10 @@
 //! Whose doing it is that somebody has a seat: what was done of late, by whom, that lets people in or lets them decide.
 //!
 //! Records say how things are. A role that was taken again, or given anew by another, does not say any more who gave it
-//! first; so what was done is kept here beside them, as long as a request for approval can be about it.
+//! first; so what was done is kept here beside them, as long as a request for approval looks back to it. That is at most
+//! [`KEPT_MICROS`]: an emergency that nobody reviews stays open for ever, and what is kept for it does not.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use daybook_ledger::Entry;
@@ -16,8 +17,17 @@ use super::state::DirectoryState;
 /// How long a request looks back, in microseconds: what was done longer before it is settled.
 pub const SETTLED_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// What is kept, the oldest first. Cheap to clone.
-pub(super) type Gifts = Arc<VecDeque<Arc<Gift>>>;
+/// How long anything is kept at most, in microseconds. Longer than a request waits for a decision, or to be used.
+pub const KEPT_MICROS: i64 = 400 * SETTLED_MICROS;
+
+/// What is kept. Cheap to clone, and taking one more in copies what is about the same and what was done on the same day.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Gifts {
+    /// By what they are about, each the oldest first.
+    about: Arc<BTreeMap<Arc<str>, Arc<Vec<Arc<Gift>>>>>,
+    /// When each was done, by days.
+    times: Arc<BTreeMap<i64, Arc<Vec<i64>>>>,
+}
 
 /// Something that somebody did by which others came to a seat, or may have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,14 +73,68 @@ pub enum Given {
     },
 }
 
-impl Gift {
-    /// Whose power it adds to: who was given it.
-    fn to(&self) -> Option<&str> {
-        match &self.what {
-            Given::Account { user_id } | Given::Role { user_id, .. } => Some(user_id),
-            Given::RoleFilled { .. } | Given::DepartmentPlaced { .. } => None,
+impl Given {
+    /// What it is about: somebody, a role or a department.
+    fn about(&self) -> Arc<str> {
+        match self {
+            Self::Account { user_id } | Self::Role { user_id, .. } => about_user(user_id),
+            Self::RoleFilled { role } => about_role(role),
+            Self::DepartmentPlaced { department_id } => about_department(department_id),
         }
     }
+}
+
+pub(super) fn about_user(user_id: &str) -> Arc<str> {
+    format!("user/{user_id}").into()
+}
+
+pub(super) fn about_role(role: &str) -> Arc<str> {
+    format!("role/{role}").into()
+}
+
+pub(super) fn about_department(department_id: &str) -> Arc<str> {
+    format!("department/{department_id}").into()
+}
+
+impl Gifts {
+    fn add(&mut self, gift: Gift) {
+        let day = Arc::make_mut(&mut self.times).entry(day(gift.at)).or_default();
+        Arc::make_mut(day).push(gift.at);
+        let about = Arc::make_mut(&mut self.about).entry(gift.what.about()).or_default();
+        Arc::make_mut(about).push(Arc::new(gift));
+    }
+
+    /// Whether there is anything of days that were over before `time`.
+    fn has_days_before(&self, time: i64) -> bool {
+        self.times.first_key_value().is_some_and(|(first, _)| *first < day(time))
+    }
+
+    fn forget_before(&mut self, time: i64) {
+        let remove = |gifts: &mut Arc<Vec<Arc<Gift>>>| {
+            if gifts.iter().any(|gift| gift.at < time) {
+                Arc::make_mut(gifts).retain(|gift| gift.at >= time);
+            }
+            !gifts.is_empty()
+        };
+        Arc::make_mut(&mut self.about).retain(|_, gifts| remove(gifts));
+        let remove = |times: &mut Arc<Vec<i64>>| {
+            if times.iter().any(|at| *at < time) {
+                Arc::make_mut(times).retain(|at| *at >= time);
+            }
+            !times.is_empty()
+        };
+        Arc::make_mut(&mut self.times).retain(|_, times| remove(times));
+    }
+
+    fn since(&self, since: i64) -> usize {
+        let days = self.times.range(day(since)..);
+        days.map(|(_, times)| times.iter().filter(|at| **at > since).count()).sum()
+    }
+}
+
+/// The day of a time, counted from 1970-01-01.
+fn day(time: i64) -> i64 {
+    time.div_euclid(SETTLED_MICROS)
 }
 
 impl DirectoryState {
@@ -83,51 +147,51 @@ impl DirectoryState {
             return;
         }
         self.forget_gifts(entry.recorded_at);
-        let gift = Gift { by: by.to_owned(), at: entry.recorded_at, what };
-        Arc::make_mut(&mut self.gifts).push_back(Arc::new(gift));
+        self.gifts.add(Gift { by: by.to_owned(), at: entry.recorded_at, what });
     }
 
-    /// Forgets what no request looks back to: neither one that is open, nor one that is made at `now` or later.
+    /// Forgets what no request looks back to: neither one that is open, nor one that is made at `now` or later. By days: not
+    /// at each gift.
     fn forget_gifts(&mut self, now: i64) {
         // Twice as long: clocks of several processes may disagree.
         let before = |at: i64| at.saturating_sub(2 * SETTLED_MICROS);
-        let is_over = |gifts: &Gifts, at: i64| gifts.front().is_some_and(|gift| gift.at < before(at));
-        if !is_over(&self.gifts, now) {
+        if !self.gifts.has_days_before(before(now)) {
             return;
         }
         let open = self.approvals.values().filter_map(|record| record.approval.requested_at());
         let oldest = open.map(|at| at.micros()).fold(now, i64::min);
-        while is_over(&self.gifts, oldest) {
-            Arc::make_mut(&mut self.gifts).pop_front();
+        let until = before(oldest).max(now.saturating_sub(KEPT_MICROS));
+        if self.gifts.has_days_before(until) {
+            self.gifts.forget_before(until);
         }
     }
 
-    /// What was done that `matches`.
-    pub(super) fn gifts_that(&self, matches: impl Fn(&Given) -> bool) -> Vec<Arc<Gift>> {
-        self.gifts.iter().filter(|gift| matches(&gift.what)).cloned().collect()
+    /// What was done about this that `matches`, the oldest first.
+    pub(super) fn gifts_that(&self, about: &str, matches: impl Fn(&Given) -> bool) -> Vec<Arc<Gift>> {
+        let gifts = self.gifts.about.get(about).map(|gifts| gifts.as_slice()).unwrap_or_default();
+        gifts.iter().filter(|gift| matches(&gift.what)).cloned().collect()
     }
 
     /// How much was done after `since`. Where that is the same for two moments, so is what was done after them.
     pub fn gifts_since(&self, since: i64) -> usize {
-        self.gifts.iter().filter(|gift| gift.at > since).count()
+        self.gifts.since(since)
     }
 
     /// Everybody whose doing these are, as far as they were done after `since`: who did it, and, where those had been let in or
-    /// given a role themselves in that time, whoever did that.
-    pub fn givers<'a>(&'a self, gifts: impl IntoIterator<Item = &'a Arc<Gift>>, since: i64) -> BTreeSet<&'a str> {
+    /// given a role themselves in that time, whoever did that; and when each of them did so last.
+    pub fn givers<'a>(&'a self, gifts: impl IntoIterator<Item = &'a Arc<Gift>>, since: i64) -> BTreeMap<&'a str, i64> {
         let mut open: Vec<&Gift> = gifts.into_iter().map(|gift| &**gift).filter(|gift| gift.at > since).collect();
-        let mut seen: Vec<&Gift> = Vec::new();
-        let mut givers = BTreeSet::new();
+        let mut seen: HashSet<*const Gift> = HashSet::new();
+        let mut givers: BTreeMap<&str, i64> = BTreeMap::new();
         while let Some(gift) = open.pop() {
-            if seen.iter().any(|other| std::ptr::eq(*other, gift)) {
+            if !seen.insert(std::ptr::from_ref(gift)) {
                 continue;
             }
-            seen.push(gift);
-            givers.insert(gift.by.as_str());
-            let person = self.person_of(&gift.by);
-            let is_theirs = |other: &&Gift| other.to().is_some_and(|to| to == gift.by || self.person_of(to) == person);
-            let lately = self.gifts.iter().filter(|other| other.at > since && other.at <= gift.at);
-            open.extend(lately.map(|other| &**other).filter(is_theirs));
+            let last = givers.entry(gift.by.as_str()).or_insert(gift.at);
+            *last = gift.at.max(*last);
+            let theirs = self.ids_of(&gift.by).into_iter().filter_map(|id| self.gifts.about.get(&about_user(id)));
+            let lately = theirs.flat_map(|gifts| gifts.iter());
+            open.extend(lately.map(|other| &**other).filter(|other| other.at > since && other.at <= gift.at));
         }
         givers
     }

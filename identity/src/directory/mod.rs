@@ -29,9 +29,11 @@ use daybook_ledger::{LedgerId, LedgerReader, StoreError};
 use tokio::sync::{Mutex, watch};
 
 pub use self::access::{KeyAccess, KeyStatus, MAX_INHERITANCE_DEPTH, UserAccess};
-pub use self::approval_records::{ApprovalRecord, DelegationRecord, ExportToCollect, PolicyRecord, ScheduleRecord};
+pub use self::approval_records::{
+    ApprovalRecord, DelegationRecord, ExportToCollect, MAX_ENDED_SCHEDULES, PolicyRecord, ScheduleRecord,
+};
 pub use self::follower::{DirectoryStatus, SnapshotPolicy};
-pub use self::gifts::{Gift, Given, SETTLED_MICROS};
+pub use self::gifts::{Gift, Given, KEPT_MICROS, SETTLED_MICROS};
 pub use self::persons::OPERATOR;
 pub use self::records::{
     ApiKeyRecord, DepartmentRecord, ErasureRecord, ErasureStatus, Grant, HoldCover, HoldRecord, Invitation,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::access::current;
-use super::gifts::{Gift, Given};
+use super::gifts::{Gift, Given, about_department, about_role, about_user};
 use super::records::{Grant, UserRecord, UserStatus};
 use super::state::DirectoryState;
 
@@ -47,7 +47,7 @@ impl DirectoryState {
             return None;
         }
         let of_account = |given: &Given| matches!(given, Given::Account { user_id: id } if id == user_id);
-        let mut found = Seats { gifts: self.gifts_that(of_account), seats: Vec::new() };
+        let mut found = Seats { gifts: self.gifts_that(&about_user(user_id), of_account), seats: Vec::new() };
         for grant in current(user, now) {
             let gifts = self.gifts_of_grant(user_id, grant, now);
             match grant.department_id.as_deref() {
@@ -63,7 +63,7 @@ impl DirectoryState {
 
     /// What was done since the role was given for the first time, of those times that still hold.
     fn gifts_of_grant(&self, user_id: &str, grant: &Grant, now: i64) -> Vec<Arc<Gift>> {
-        let mut gifts = self.gifts_that(|given| {
+        let mut gifts = self.gifts_that(&about_user(user_id), |given| {
             let Given::Role { user_id: to, role, department_id, from } = given else { return false };
             to == user_id && *role == grant.role && *department_id == grant.department_id && *from <= now
         });
@@ -79,13 +79,11 @@ impl DirectoryState {
             return;
         }
         let lineage = self.lineage(role);
-        let filled = self.gifts_that(|given| matches!(given, Given::RoleFilled { role } if lineage.contains(role)));
+        let filled: Vec<_> = lineage.iter().flat_map(|role| self.gifts_that(&about_role(role), |_| true)).collect();
         for below in self.with_departments_below(department_id) {
             // What is above the department of the grant plays no part.
             let above = self.departments_between(below, department_id);
-            let placed = self.gifts_that(
-                |given| matches!(given, Given::DepartmentPlaced { department_id } if above.contains(&department_id.as_str())),
-            );
+            let placed: Vec<_> = above.iter().flat_map(|id| self.gifts_that(&about_department(id), |_| true)).collect();
             let gifts = gifts.iter().chain(&filled).chain(&placed).cloned().collect();
             seats.push(Seat { of: SeatOf::Department(below.to_owned()), gifts });
         }

@@ -12,7 +12,7 @@ use super::state::DirectoryState;
 use crate::vault::{Vault, VaultError};
 
 /// Version of the fold and of the records. Raised whenever the same entries would come to another state.
-pub const SNAPSHOT_VERSION: u32 = 5;
+pub const SNAPSHOT_VERSION: u32 = 7;
 
 #[derive(Serialize)]
 struct Written<'a> {

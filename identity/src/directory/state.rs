@@ -64,7 +64,7 @@ pub struct DirectoryState {
     pub approvals: Records<ApprovalRecord>,
     /// Exports that are handed out when the same request is made again, by id.
     pub exports_to_collect: Records<ExportToCollect>,
-    /// Schedules of exports by id, ended ones included.
+    /// Schedules of exports by id, and those that ended last.
     pub export_schedules: Records<ScheduleRecord>,
     /// The first entry about people and what they may do that was not understood.
     pub not_understood: Option<NotUnderstood>,

@@ -2,7 +2,7 @@
 
 use daybook_domain::approval::{ActionType, ApprovalStatus};
 use daybook_domain::approval_policy::built_in;
-use daybook_identity::directory::{DelegationRecord, SNAPSHOT_VERSION, SeatOf};
+use daybook_identity::directory::{DelegationRecord, KEPT_MICROS, SNAPSHOT_VERSION, SeatOf};
 use daybook_ledger::{Actor, LedgerId};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -216,7 +216,7 @@ async fn what_was_given_is_kept_as_long_as_a_request_looks_back_to_it() {
         let state = world.directory().await.now();
         let seats = state.seats_of("usr_1", world.now()).unwrap();
         let gifts: Vec<_> = seats.seats.iter().flat_map(|seat| &seat.gifts).collect();
-        state.givers(gifts, since).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        state.givers(gifts, since).into_keys().map(str::to_owned).collect::<Vec<_>>()
     };
     world.person("usr_1", &["viewer"]).await;
     let requested_at = world.now();
@@ -232,6 +232,25 @@ async fn what_was_given_is_kept_as_long_as_a_request_looks_back_to_it() {
     world.happens("apr_1", "approval.withdrawn", json!({ "by": "usr_9", "at": text(world.now()) })).await;
     world.append_as(Actor::human("usr_8"), "user", "usr_1", "user.role_granted", grant("admin")).await;
     assert_eq!(givers(requested_at - DAY).await, ["usr_8"]);
+}
+
+/// An emergency that nobody reviews stays open for ever; what is kept for it does not grow for ever.
+#[tokio::test]
+async fn what_was_given_is_not_kept_for_ever_for_a_request_that_stays_open() {
+    let world = World::new().await;
+    world.person("usr_1", &["viewer"]).await;
+    let requested_at = world.now();
+    world.happens("apr_1", "approval.requested", requested(&world, "apr_1", "usr_9", "r")).await;
+    let grant = |role: &str| json!({ "role": role });
+    world.append_as(Actor::human("usr_9"), "user", "usr_1", "user.role_granted", grant("analyst")).await;
+    let kept = async || world.directory().await.now().gifts_since(requested_at - DAY);
+    let before = kept().await;
+    world.wait(KEPT_MICROS - DAY);
+    world.append_as(Actor::human("usr_8"), "user", "usr_1", "user.role_granted", grant("admin")).await;
+    assert_eq!(kept().await, before + 1, "as long as it is of use");
+    world.wait(3 * DAY);
+    world.append_as(Actor::human("usr_8"), "user", "usr_1", "user.role_granted", grant("owner")).await;
+    assert_eq!(kept().await, 2, "and no longer");
 }
 
 #[tokio::test]

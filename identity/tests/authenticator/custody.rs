@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use daybook_domain::retention_rule::RecordType;
-use daybook_identity::custody::{Deeds, Keeping, Obstacle};
+use daybook_domain::Timestamp;
+use daybook_domain::retention_rule::{RecordType, keep_until};
+use daybook_identity::custody::{Deeds, HoldInForce, Keeping, Obstacle, holds_on_person};
 use daybook_identity::directory::Directory;
 use daybook_ledger::{Actor, Append, Draft, StreamKey};
 use serde_json::{Value, json};
@@ -159,7 +160,7 @@ async fn people_stay_known_for_as_long_as_the_rule_says_after_what_they_did() {
     world.happens("transaction", "retention_rule.set", rule(1, "three_years", 3, false)).await;
     assert_eq!(retained("usr_1", acted).await, []);
     world.happens("transaction", "retention_rule.set", rule(2, "three_years", 3, true)).await;
-    let until = daybook_domain::retention_rule::keep_until(daybook_domain::Timestamp::from_micros(acted).unwrap(), 3);
+    let until = keep_until(Timestamp::from_micros(acted).unwrap(), 3);
     for subject in ["usr_1", "usr_2", "usr_3"] {
         let kept = retained(subject, until.micros() - 1).await;
         let said: Vec<_> = kept.iter().map(|kept| (kept.record_type, kept.years, kept.until)).collect();
@@ -168,6 +169,139 @@ async fn people_stay_known_for_as_long_as_the_rule_says_after_what_they_did() {
     }
     assert_eq!(retained("usr_4", acted).await, []);
     assert_eq!(retained("usr_5", acted).await, []);
+}
+
+/// Two accounts of one person, the second of them of a key's maker.
+async fn two_accounts_and_a_key(world: &World) {
+    for id in ["usr_a", "usr_b", "usr_c"] {
+        world.person(id, &["admin"]).await;
+    }
+    let declared = json!({ "person": "usr_a", "by": "usr_c", "reason": "Two contracts" });
+    world.happens("usr_b", "user.same_person_declared", declared).await;
+    for (maker, key) in [("usr_b", "key_00000000000b"), ("usr_c", "key_00000000000c")] {
+        let made = json!({ "name": "feed", "scopes": ["write"], "created_by": maker });
+        world.append_as(Actor::human(maker), "api_key", key, "api_key.created", made).await;
+    }
+    let revoked = json!({ "reason": "Not needed any more" });
+    world.happens("key_00000000000b", "api_key.revoked", revoked).await;
+}
+
+async fn place(world: &World, id: &str, cover: Value) {
+    let placed = json!({ "hold_id": id, "matter": "M", "reason": "Dispute", "covers": [cover] });
+    world.happens(id, "legal_hold.placed", placed).await;
+}
+
+fn ids(holds: &[HoldInForce]) -> Vec<&str> {
+    holds.iter().map(|hold| hold.hold_id.as_str()).collect()
+}
+
+#[tokio::test]
+async fn hold_covers_a_person_under_every_account_and_every_key() {
+    let world = World::new().await;
+    two_accounts_and_a_key(&world).await;
+    let key = Actor::system("key_00000000000b");
+    world.append_as(key, "transaction", "tx-1", "transaction.note_added", note("by key")).await;
+    world.append_as(Actor::human("usr_c"), "transaction", "tx-2", "transaction.note_added", note("own")).await;
+    world.happens("tx-3", "transaction.note_added", note("the operator said so")).await;
+    place(&world, "hld_1", json!({ "kind": "stream", "stream_type": "transaction", "stream_id": "tx-1" })).await;
+    place(&world, "hld_2", json!({ "kind": "subject", "id": "usr_a" })).await;
+    place(&world, "hld_3", json!({ "kind": "subject", "id": "usr_b" })).await;
+    place(&world, "hld_4", json!({ "kind": "stream", "stream_type": "user", "stream_id": "usr_b" })).await;
+    place(&world, "hld_5", json!({ "kind": "stream", "stream_type": "transaction", "stream_id": "tx-3" })).await;
+    let directory = world.directory().await;
+    let on = async |subject: &str| {
+        let state = directory.up_to_date().await.unwrap();
+        holds_on_person(world.ledger.reader(), &state, subject).await.unwrap()
+    };
+    // In both directions, and by the key that only one account made.
+    for id in ["usr_a", "usr_b", "key_00000000000b"] {
+        assert_eq!(ids(&on(id).await), ["hld_1", "hld_2", "hld_3", "hld_4"], "{id}");
+    }
+    // Who declared them to be one is named in the account, and nobody else is meant.
+    assert_eq!(ids(&on("usr_c").await), ["hld_4"]);
+    let over = async |stream_type: &str, id: &str| {
+        keeping(&directory, &StreamKey::new(stream_type, id).unwrap()).await.unwrap().holds
+    };
+    assert_eq!(ids(&over("transaction", "tx-1").await), ["hld_1", "hld_2", "hld_3"]);
+    assert_eq!(ids(&over("user", "usr_a").await), ["hld_2", "hld_3"]);
+    assert_eq!(ids(&over("transaction", "tx-2").await), [""; 0]);
+    assert_eq!(ids(&over("transaction", "tx-3").await), ["hld_5"]);
+    // What the operator did is somebody's once it is known whose token that is.
+    directory.answer_for_operator("usr_a");
+    assert_eq!(ids(&on("usr_b").await), ["hld_1", "hld_2", "hld_3", "hld_4", "hld_5"]);
+    assert_eq!(ids(&over("transaction", "tx-3").await), ["hld_2", "hld_3", "hld_5"]);
+    assert_eq!(ids(&over("transaction", "tx-2").await), [""; 0], "the word alone is nobody");
+}
+
+#[tokio::test]
+async fn whoever_acted_is_known_by_every_id_and_by_what_programs_say() {
+    let world = World::new().await;
+    two_accounts_and_a_key(&world).await;
+    let schedule = json!({ "schedule_id": "sch_1", "name": "Daily", "created_by": "usr_s", "person": "usr_s",
+        "at": text(world.now()), "export": { "kind": "transactions", "format": "csv", "cron": "0 6 * * *",
+        "time_zone": "Europe/Zurich", "period": "none" } });
+    world.append_as(Actor::human("usr_s"), "export_schedule", "sch_1", "export_schedule.created", schedule).await;
+    world.wait(DAY);
+    let vote = json!({ "revision": 1, "vote": { "actor": "usr_v", "person": "usr_v", "on_behalf_of": "usr_d",
+        "owed_to": ["usr_n"] } });
+    let program = Actor::system;
+    for (actor, stream_type, id, event_type, payload) in [
+        (program("key_00000000000b"), "transaction", "tx-1", "transaction.note_added", note("of usr_n")),
+        (program("operator"), "incident", "inc_1", "incident.acknowledged", json!({ "by": "usr_n" })),
+        (program("access-recorder"), "access", "acc_1", "access.read", json!({ "actor_id": "usr_r", "reads": [] })),
+        (program("access-recorder"), "access", "acc_1", "access.denied", json!({ "actor_id": "usr_x", "count": 1 })),
+        (program("access-recorder"), "access", "acc_1", "access.login_failed", json!({ "user_id": "usr_n" })),
+        (Actor::human("usr_v"), "approval", "apr_1", "approval.voted", vote),
+        (
+            program("export-schedules"),
+            "approval",
+            "apr_2",
+            "approval.requested",
+            json!({ "requester": { "actor": "key_x", "person": "usr_s" } }),
+        ),
+        (
+            program("export-schedules"),
+            "export",
+            "exp_1",
+            "export.requested",
+            json!({ "requested_by": "usr_s", "person": "usr_t", "filters": { "actor": "usr_n" } }),
+        ),
+        (program("exports"), "export", "exp_1", "export.approved", json!({ "approved_by": ["usr_n"] })),
+        (program("export-schedules"), "export_schedule", "sch_1", "export_schedule.run", json!({ "run": 1 })),
+    ] {
+        world.append_as(actor, stream_type, id, event_type, payload).await;
+    }
+    let acted = world.now();
+    for record_type in ["transaction", "incident", "access", "approval", "export", "export_schedule"] {
+        let mut rule = rule(1, "three_years", 3, true);
+        rule["record_type"] = record_type.into();
+        world.happens(record_type, "retention_rule.set", rule).await;
+    }
+    let directory = world.directory().await;
+    let until = keep_until(Timestamp::from_micros(acted).unwrap(), 3);
+    let retained = async |subject: &str| -> Vec<&'static str> {
+        let state = directory.up_to_date().await.unwrap();
+        let deeds = Deeds::of(world.ledger.reader(), &state, subject, acted, None).await.unwrap().unwrap();
+        let kept = deeds.retained(&state, acted);
+        assert!(kept.iter().all(|kept| kept.until == until), "{subject}: {kept:?}");
+        kept.iter().map(|kept| kept.record_type.as_str()).collect()
+    };
+    for (subject, kept) in [
+        ("usr_a", &["transaction"][..]),
+        ("usr_b", &["transaction"]),
+        ("usr_c", &[]),
+        ("usr_r", &["access"]),
+        ("usr_x", &["access"]),
+        ("usr_v", &["approval"]),
+        ("usr_d", &["approval"]),
+        ("usr_s", &["approval", "export", "export_schedule"]),
+        ("usr_t", &["export"]),
+        ("usr_n", &[]),
+    ] {
+        assert_eq!(retained(subject).await, kept, "{subject}");
+    }
+    directory.answer_for_operator("usr_a");
+    assert_eq!(retained("usr_b").await, ["incident", "transaction"]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use daybook_domain::Timestamp;
 use daybook_domain::export_schedule::ScheduleStatus;
-use daybook_identity::directory::{Directory, SNAPSHOT_VERSION};
+use daybook_identity::directory::{Directory, MAX_ENDED_SCHEDULES, SNAPSHOT_VERSION};
 use daybook_ledger::LedgerId;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -53,6 +53,31 @@ async fn schedules_are_kept_as_their_events_make_them_and_ended_ones_too() {
     assert_eq!((second.schedule.runs(), second.place.version), (1, 2));
     let due = second.schedule.due(Timestamp::from_micros(world.now() + 3 * DAY).unwrap()).unwrap();
     assert_eq!(due.from.map(|from| json!(from)), Some(to));
+}
+
+#[tokio::test]
+async fn of_schedules_that_have_ended_the_last_thousand_are_kept_with_their_last_run() {
+    let world = World::new().await;
+    let (at, ended) = (text(world.now()), json!({ "by": "usr_1", "reason": "Enough", "at": text(world.now()) }));
+    world.happens("sch_stays", "export_schedule.created", created(&world, "sch_stays")).await;
+    for number in 0..=MAX_ENDED_SCHEDULES {
+        let id = format!("sch_{number}");
+        world.happens(&id, "export_schedule.created", created(&world, &id)).await;
+        if number == MAX_ENDED_SCHEDULES {
+            for run in 1..=3 {
+                let run = json!({ "run": run, "revision": 1, "cause": "asked", "scheduled_for": at, "at": at,
+                    "export_id": format!("exp_{run}"), "approval_id": "apr_1", "rests_on": "own" });
+                world.happens(&id, "export_schedule.run", run).await;
+            }
+        }
+        world.happens(&id, "export_schedule.ended", ended.clone()).await;
+    }
+    let state = world.directory().await.now();
+    assert_eq!(state.export_schedules.len(), MAX_ENDED_SCHEDULES + 1, "and those that have not ended");
+    assert!(state.export_schedules.contains_key("sch_stays") && state.export_schedules.contains_key("sch_1"));
+    assert!(!state.export_schedules.contains_key("sch_0"), "the one that ended first is forgotten");
+    let last = &state.export_schedules[format!("sch_{MAX_ENDED_SCHEDULES}").as_str()].schedule;
+    assert_eq!((last.runs(), last.recent_runs().count()), (3, 1));
 }
 
 #[tokio::test]

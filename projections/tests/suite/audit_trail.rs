@@ -37,7 +37,12 @@ async fn every_entry_is_listed_with_a_sentence_and_its_tags(world: World) {
         page.items.iter().map(|row| row.regulation_tags.iter().map(String::as_str).collect()).collect();
     assert_eq!(
         tags,
-        [vec![], vec!["SEC_17a4"], vec!["SEC_17a4", "FINRA_4511", "MiFID_II"], vec!["SEC_17a4", "FINRA_4511"],]
+        [
+            vec![],
+            vec!["SEC_17a4"],
+            vec!["SEC_17a4", "FINRA_4511", "MiFID_II"],
+            vec!["SEC_17a4", "FINRA_4511", "MiFID_II"],
+        ]
     );
     let entries = world.ledger.entries(0, 10).await.unwrap();
     for entry in entries {
@@ -80,6 +85,7 @@ async fn entries_are_found_by_field_position_and_text(world: World) {
         (AuditTrailFilter { from_position: Some(2), to_position: Some(3), ..none() }, vec![3, 2]),
         (AuditTrailFilter { regulation_tag: some("FINRA_4511"), from_position: Some(5), ..none() }, vec![5]),
         (AuditTrailFilter { regulation_tag: some("SEC_17a4"), from_position: Some(5), ..none() }, vec![6, 5]),
+        (AuditTrailFilter { regulation_tag: some("MiFID_II"), from_position: Some(4), ..none() }, vec![5, 4]),
         // A part of a tag, or several, is not a tag.
         (AuditTrailFilter { regulation_tag: some("SEC"), ..none() }, vec![]),
         (AuditTrailFilter { regulation_tag: some("FINRA%"), ..none() }, vec![]),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use daybook_approvals::DueRun;
+use daybook_approvals::{DueRun, HeldUp};
 use daybook_domain::export_schedule::{ExportSchedule, ScheduleStatus};
 use daybook_http_kit::Problem;
 use daybook_ledger::Actor;
@@ -103,14 +103,21 @@ impl Driver {
             correlation_id: Some(id.to_owned()),
             ..CommandContext::new(Actor::system(EXPORT_SCHEDULES))
         };
+        let mut looked = Looked { opened, is_held_up: false, waits_for: None };
         if schedule.runs() > opened {
-            self.runs.open_last(schedule, &context).await?;
+            match self.runs.open_last(schedule, &context).await {
+                Ok(_) => looked.opened = schedule.runs(),
+                Err(problem) if HeldUp::of(&problem).is_some() => looked.is_held_up = true,
+                Err(problem) => return Err(problem),
+            }
         }
         if schedule.pending().is_some() {
             self.runs.follow_standing(id, &context).await?;
         }
         self.runs.end_standing_that_is_over(id, schedule, &context).await?;
-        let mut looked = Looked { opened: schedule.runs(), is_held_up: false };
+        if looked.is_held_up {
+            return Ok(looked);
+        }
         match self.runs.run_due(id, &context).await? {
             DueRun::Ran(run) => {
                 self.status.send_modify(|status| status.runs += 1);
@@ -118,7 +125,8 @@ impl Driver {
                 tracing::info!(schedule = id, export = %run.export.id, "a schedule has run");
             }
             DueRun::NothingDue => {}
-            DueRun::HeldUp => looked.is_held_up = true,
+            DueRun::HeldUp(_) => looked.is_held_up = true,
+            DueRun::Waits(approval_id) => looked.waits_for = Some(approval_id.to_string()),
         }
         Ok(looked)
     }

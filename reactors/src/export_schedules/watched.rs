@@ -5,21 +5,25 @@ use std::collections::HashMap;
 
 use daybook_domain::Timestamp;
 use daybook_domain::approval::ApprovalStatus;
-use daybook_domain::export_schedule::ExportSchedule;
 use daybook_identity::directory::{DirectoryState, ScheduleRecord};
 
 /// Pause before a schedule is looked at again that could not get on, in microseconds.
 const RETRY_MICROS: i64 = 2_000_000;
-/// Between two looks at whether a standing approval still holds, in microseconds, however much happens meanwhile.
-const STANDING_MICROS: i64 = 2_000_000;
+/// Pause before one is looked at again that is held up, in microseconds: what is in the way may stay for weeks.
+const HELD_UP_MICROS: i64 = 30_000_000;
+/// Between two looks at whether a standing approval still holds, or somebody may ask again, in microseconds, however much is
+/// changed meanwhile of who may do what.
+const ACCESS_MICROS: i64 = 2_000_000;
 
 /// What came of a look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Looked {
     /// The last run that is known to be opened.
     pub opened: u64,
-    /// Whether it would run if whoever made it were allowed to ask.
+    /// Whether it would run if nothing were in the way.
     pub is_held_up: bool,
+    /// The approval of the last run, where the next one is due and waits for it.
+    pub waits_for: Option<String>,
 }
 
 /// What is remembered of one schedule.
@@ -35,6 +39,7 @@ struct Seen {
     looked_at: i64,
     changed_position: u64,
     is_held_up: bool,
+    waits_for: Option<String>,
     error: Option<String>,
 }
 
@@ -53,17 +58,17 @@ impl Watched {
         if seen.version != record.place.version || now < seen.looked_at || seen.due.is_some_and(|due| due <= now) {
             return true;
         }
-        let is_decided = |schedule: &ExportSchedule| {
-            schedule.pending().is_some_and(|pending| {
-                let open = state.approvals.get(pending.approval_id.as_str());
-                let status = open.and_then(|record| record.approval.status());
-                !matches!(status, Some(ApprovalStatus::Draft | ApprovalStatus::Pending))
-            })
+        let is_decided = |approval_id: &str| {
+            let status = state.approvals.get(approval_id).and_then(|record| record.approval.status());
+            !matches!(status, Some(ApprovalStatus::Draft | ApprovalStatus::Pending))
         };
-        let may_have_lost_its_standing = record.schedule.standing().is_some()
+        let pending = record.schedule.pending().map(|pending| pending.approval_id.as_str());
+        let mut waited_for = pending.into_iter().chain(seen.waits_for.as_deref());
+        let depends_on_access = record.schedule.standing().is_some() || seen.is_held_up;
+        let access_may_differ = depends_on_access
             && state.changed_position() != seen.changed_position
-            && now >= seen.looked_at.saturating_add(STANDING_MICROS);
-        is_decided(&record.schedule) || may_have_lost_its_standing
+            && now >= seen.looked_at.saturating_add(ACCESS_MICROS);
+        waited_for.any(is_decided) || access_may_differ
     }
 
     /// The last run of a schedule that is known to be opened.
@@ -83,7 +88,7 @@ impl Watched {
         let schedule = &record.schedule;
         let next = Timestamp::from_micros(now).and_then(|now| schedule.next_after(now, 1).first().copied());
         let until = schedule.standing().map(|standing| standing.until);
-        let retry = looked.is_held_up.then(|| now.saturating_add(RETRY_MICROS));
+        let retry = looked.is_held_up.then(|| now.saturating_add(HELD_UP_MICROS));
         let times = [next.map(Timestamp::micros), until.map(Timestamp::micros), retry];
         let seen = Seen {
             version: record.place.version,
@@ -92,6 +97,7 @@ impl Watched {
             looked_at: now,
             changed_position: state.changed_position(),
             is_held_up: looked.is_held_up,
+            waits_for: looked.waits_for,
             error: None,
         };
         self.0.insert(id.to_owned(), seen);
@@ -130,11 +136,12 @@ impl Watched {
 
 #[cfg(test)]
 mod tests {
+    use daybook_domain::export_schedule::ExportSchedule;
     use daybook_identity::directory::Place;
 
     use super::*;
 
-    const LOOKED: Looked = Looked { opened: 3, is_held_up: false };
+    const LOOKED: Looked = Looked { opened: 3, is_held_up: false, waits_for: None };
 
     fn record(version: u64) -> ScheduleRecord {
         ScheduleRecord { schedule: ExportSchedule::default(), place: Place { version, ..Place::default() } }
@@ -157,8 +164,8 @@ mod tests {
         let (state, mut watched) = (DirectoryState::default(), Watched::default());
         let wants = |watched: &Watched, now| watched.is_to_be_looked_at("sch_1", &record(1), &state, now);
         watched.was_looked_at("sch_1", &record(1), &state, 0, Looked { is_held_up: true, ..LOOKED });
-        assert_eq!((watched.held_up(), watched.next_due()), (1, Some(RETRY_MICROS)));
-        assert!(!wants(&watched, RETRY_MICROS - 1) && wants(&watched, RETRY_MICROS));
+        assert_eq!((watched.held_up(), watched.next_due()), (1, Some(HELD_UP_MICROS)));
+        assert!(!wants(&watched, HELD_UP_MICROS - 1) && wants(&watched, HELD_UP_MICROS));
         assert!(watched.fails("sch_1", RETRY_MICROS, "the disk is full".to_owned()), "that is new");
         assert!(!watched.fails("sch_1", RETRY_MICROS, "the disk is full".to_owned()));
         assert_eq!(watched.error().as_deref(), Some("sch_1: the disk is full"));
@@ -166,5 +173,16 @@ mod tests {
         assert!(!wants(&watched, RETRY_MICROS + 1) && wants(&watched, 2 * RETRY_MICROS));
         watched.was_looked_at("sch_1", &record(1), &state, 2 * RETRY_MICROS, LOOKED);
         assert_eq!((watched.error(), watched.held_up()), (None, 0));
+    }
+
+    #[test]
+    fn run_that_waits_for_the_approval_of_the_last_is_looked_at_once_that_is_not_open() {
+        let (state, mut watched) = (DirectoryState::default(), Watched::default());
+        let waits = Looked { waits_for: Some("apr_1".to_owned()), ..LOOKED };
+        watched.was_looked_at("sch_1", &record(1), &state, 0, waits);
+        assert_eq!((watched.held_up(), watched.next_due()), (0, None), "that is no fault");
+        assert!(watched.is_to_be_looked_at("sch_1", &record(1), &state, 1));
+        watched.was_looked_at("sch_1", &record(1), &state, 1, LOOKED);
+        assert!(!watched.is_to_be_looked_at("sch_1", &record(1), &state, 2));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_approvals::{DueRun, ExportRuns, Gated, Needed};
+use daybook_approvals::{DueRun, ExportRuns, Gated, HeldUp, Needed};
 use daybook_domain::Timestamp;
 use daybook_domain::approval::Decision;
 use daybook_domain::approval_policy::{ApprovalPolicy, ApprovalPolicyCommand, Clause, Electorate, Rule, Step, Terms};
@@ -161,6 +161,11 @@ impl Plan {
         self.world.vote(&format!("exp_{approval}"), decision).await;
     }
 
+    async fn vote_on_last_run(&self, decision: Decision) {
+        let schedule = self.schedule().await;
+        self.world.vote(schedule.last_run().unwrap().export_id.as_str(), decision).await;
+    }
+
     async fn count(&self, event_type: &str) -> usize {
         self.world.entries(event_type).await.len()
     }
@@ -201,6 +206,9 @@ on_both_stores!(
     wherever_it_is_interrupted_each_time_runs_once_and_is_opened,
     second_process_goes_on_where_the_first_is_gone,
     paused_schedule_does_not_run_and_makes_nothing_up,
+    no_run_is_recorded_over_one_that_was_not_opened,
+    what_falls_due_while_a_run_waits_for_its_approval_is_one_run_afterwards,
+    schedule_whose_clock_was_ahead_is_held_up,
 );
 
 mod suite {
@@ -236,7 +244,7 @@ mod suite {
         // Whoever recorded the run was gone before its approval was there.
         let (scheduled_for, at) = (Some(after(HOUR)), plan.world.now());
         let (cause, rests_on) = (RunCause::Due, RestsOn::Own);
-        let command = ExportScheduleCommand::Run { cause, scheduled_for, rests_on, by: None, at };
+        let command = ExportScheduleCommand::Run { cause, scheduled_for, rests_on, opened: 0, by: None, at };
         plan.runs.carry_out(ID, command, context()).await.unwrap();
         let schedule = plan.schedule().await;
         let run = schedule.last_run().unwrap();
@@ -317,6 +325,7 @@ mod suite {
         let plan = Plan::new(world, Period::SincePrevious).await;
         plan.world.pass_seconds(HOUR);
         plan.drive(|schedule| schedule.runs() == 1).await;
+        plan.vote_on_last_run(Decision::Reject).await;
         plan.world.pass_seconds(72 * HOUR);
         let schedule = plan.drive(|schedule| schedule.runs() == 2).await;
         let run = schedule.last_run().unwrap();
@@ -334,6 +343,7 @@ mod suite {
             let all = join_all(others.iter().map(|runs| async { runs.run_due(ID, &context()).await.unwrap() })).await;
             let ran = all.iter().filter(|one| matches!(one, DueRun::Ran(_))).count();
             assert_eq!((ran, plan.schedule().await.runs()), (1, number), "{all:?}");
+            plan.vote_on_last_run(Decision::Reject).await;
         }
         assert_eq!(plan.count("export_schedule.run").await, 5);
         assert_eq!((plan.count("export.requested").await, plan.count("approval.requested").await), (5, 5));
@@ -379,6 +389,9 @@ mod suite {
             polls = 1 + polls / 3;
             let run = plan.schedule().await.last_run().unwrap().clone();
             assert_eq!((run.scheduled_for, run.missed), (due, 0), "no time is passed over");
+            if run.rests_on == RestsOn::Own {
+                plan.vote_on_last_run(Decision::Reject).await;
+            }
         }
         // Periods meet and do not overlap.
         let schedule = plan.schedule().await;
@@ -419,6 +432,10 @@ mod suite {
         let is_first = is_driving(&first);
         assert_ne!(is_first, is_driving(&second), "one of them drives");
         let (gone, stays) = if is_first { (one, other) } else { (other, one) };
+        while !plan.is_opened(&plan.schedule().await).await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        plan.vote_on_last_run(Decision::Reject).await;
         gone.abort();
         plan.world.pass_seconds(HOUR);
         let schedule = plan.wait_for(|schedule| schedule.runs() == 2).await;
@@ -428,10 +445,67 @@ mod suite {
         assert_eq!(plan.count("export_schedule.run").await, 2);
     }
 
+    pub async fn no_run_is_recorded_over_one_that_was_not_opened(world: World) {
+        let plan = Plan::new(world, Period::None).await;
+        plan.world.pass_seconds(HOUR / 2);
+        // As processes do it that know nothing of each other; each is gone somewhere on the way.
+        for round in 0..6 {
+            let others: Vec<ExportRuns> = (0..12).map(|_| ExportRuns::new(plan.world.approvals.clone())).collect();
+            let asked = others.iter().zip(1..).map(|(runs, number)| async move {
+                interrupted(runs.run_asked(ID, actor("operator"), &context()), number * 3 + round).await;
+            });
+            join_all(asked).await;
+        }
+        let schedule = plan.schedule().await;
+        assert!(schedule.runs() > 1, "some came so far");
+        plan.runs.open_last(&schedule, &context()).await.unwrap();
+        let counts = (plan.count("export.requested").await, plan.count("approval.requested").await);
+        assert_eq!(counts, (schedule.runs() as usize, schedule.runs() as usize));
+    }
+
+    pub async fn what_falls_due_while_a_run_waits_for_its_approval_is_one_run_afterwards(world: World) {
+        let plan = Plan::new(world, Period::SincePrevious).await;
+        plan.world.pass_seconds(HOUR);
+        let (driver, (stop, stopping)) = (plan.driver().await, watch::channel(false));
+        let status = driver.status();
+        let driving = tokio::spawn(async move { driver.run(stopping).await.unwrap() });
+        let first = plan.wait_for(|schedule| schedule.runs() == 1).await.last_run().unwrap().clone();
+        plan.world.pass_seconds(5 * HOUR);
+        let waits = async || match plan.runs.run_due(ID, &context()).await.unwrap() {
+            DueRun::Waits(approval_id) => assert_eq!(approval_id, first.approval_id),
+            other => panic!("{other:?}"),
+        };
+        waits().await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        waits().await;
+        assert_eq!((plan.schedule().await.runs(), plan.count("approval.requested").await), (1, 1));
+        assert_eq!((status.borrow().held_up, status.borrow().error.clone()), (0, None), "that is no fault");
+        plan.vote_on_last_run(Decision::Reject).await;
+        let schedule = plan.wait_for(|schedule| schedule.runs() == 2).await;
+        stop.send_replace(true);
+        driving.await.unwrap();
+        let run = schedule.last_run().unwrap();
+        assert_eq!((run.scheduled_for, run.missed, run.from), (after(6 * HOUR), 4, first.to));
+    }
+
+    pub async fn schedule_whose_clock_was_ahead_is_held_up(world: World) {
+        let plan = Plan::new(world, Period::Day).await;
+        let (scheduled_for, at) = (Some(after(100 * HOUR)), after(100 * HOUR));
+        let (cause, rests_on) = (RunCause::Due, RestsOn::Own);
+        let command = ExportScheduleCommand::Run { cause, scheduled_for, rests_on, opened: 0, by: None, at };
+        plan.runs.carry_out(ID, command, context()).await.unwrap();
+        plan.world.pass_seconds(2 * HOUR);
+        let held_up = plan.runs.run_due(ID, &context()).await.unwrap();
+        assert!(matches!(held_up, DueRun::HeldUp(HeldUp::Clock)), "{held_up:?}");
+        let shown = plan.world.approvals.export_schedule(ID).await.unwrap().unwrap();
+        assert_eq!(shown.held_up_by, Some("clock"));
+        assert_eq!(shown.next_runs.first(), Some(&after(101 * HOUR).to_string()), "when it runs indeed");
+    }
+
     pub async fn paused_schedule_does_not_run_and_makes_nothing_up(world: World) {
         let plan = Plan::new(world, Period::None).await;
         let reason = Reason::parse("", "freeze").unwrap();
-        let pause = ExportScheduleCommand::Pause { by: actor("operator"), reason, at: plan.world.now() };
+        let pause = ExportScheduleCommand::Pause { by: actor("operator"), binds: false, reason, at: plan.world.now() };
         plan.runs.carry_out(ID, pause, context()).await.unwrap();
         plan.world.pass_seconds(10 * HOUR);
         assert!(matches!(plan.runs.run_due(ID, &context()).await.unwrap(), DueRun::NothingDue));
@@ -439,9 +513,10 @@ mod suite {
         let (ran, opened) = plan.runs.run_asked(ID, actor("operator"), &context()).await.unwrap();
         assert_eq!(ran.aggregate.last_run().unwrap().cause, RunCause::Asked);
         assert!(opened.approval.is_some());
-        let resume = ExportScheduleCommand::Resume { by: actor("operator"), at: plan.world.now() };
+        let resume = ExportScheduleCommand::Resume { by: actor("operator"), is_owner: true, at: plan.world.now() };
         plan.runs.carry_out(ID, resume, context()).await.unwrap();
         assert!(matches!(plan.runs.run_due(ID, &context()).await.unwrap(), DueRun::NothingDue));
+        plan.vote_on_last_run(Decision::Reject).await;
         plan.world.pass_seconds(HOUR);
         let schedule = plan.drive(|schedule| schedule.runs() == 2).await;
         assert_eq!(

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use daybook_tests::command_line;
 use daybook_tests::files::files_below;
-use serde_json::Value;
+use daybook_tests::people::MAIN;
+use daybook_tests::{Server, Store, command_line, data};
+use serde_json::{Value, json};
 
 /// The page.
 const PAGE: &str = "docs/regulation.md";
@@ -338,6 +339,47 @@ async fn name_that_leads_nowhere_is_found_wherever_it_stands() {
         let faults = known.faults(&page).await;
         assert!(faults.len() == 1 && faults.iter().all(|found| found.ends_with(fault)), "{fault}: {faults:?}");
     }
+}
+
+/// The tags that the page names, where it says what the audit trail tags entries with.
+fn tags_of(page: &str) -> Vec<String> {
+    let line = page.lines().find(|line| line.starts_with("The audit trail tags each entry")).expect("the line on tags");
+    let named = line.split(['(', ')']).nth(1).expect("the tags in brackets");
+    let mut tags = code_spans(named);
+    let asked_for = page.split("regulation_tag=").skip(1).filter_map(|rest| rest.split(['`', '&']).next());
+    tags.extend(asked_for.map(str::to_owned));
+    tags.sort_unstable();
+    tags.dedup();
+    tags
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_tag_that_the_page_names_finds_what_it_is_said_to_find() {
+    let store = Store::sqlite();
+    let server = Server::start(&store).await;
+    let (person, subject) = (server.person(MAIN, "admin").await, server.person(MAIN, "analyst").await);
+    let client = &person.client;
+    client.post("/v1/transactions", &data::transaction("TX-1")).await.expect(201);
+    let completed = json!({"status": "completed", "reason": "done"});
+    client.post("/v1/transactions/TX-1/status", &completed).await.expect(200);
+    client.post("/v1/transactions/TX-1/notes", &json!({"text": "seen"})).await.expect(200);
+    client.post("/v1/incidents", &data::incident("Stuck")).await.expect(201);
+    let erasure = json!({"subject": subject.id, "reason": "Article 17"});
+    let (position, _) = client.post("/v1/erasures", &erasure).await.receipt();
+    let found = async |tag: &str| -> BTreeSet<String> {
+        let path = format!("/v1/audit-trail?limit=100&regulation_tag={tag}");
+        let rows = client.get_at_least(&path, position).await.expect(200).json();
+        let types = rows["items"].as_array().expect("items").iter().map(|row| &row["event_type"]);
+        types.map(|event| event.as_str().expect("a type").to_owned()).collect()
+    };
+    let tags = tags_of(&read(PAGE));
+    assert_eq!(tags, ["FINRA_4511", "GDPR_17", "MiFID_II", "SEC_17a4"]);
+    for tag in &tags {
+        assert!(!found(tag).await.is_empty(), "{tag} finds nothing");
+    }
+    let transactions = ["transaction.note_added", "transaction.recorded", "transaction.status_changed"];
+    assert_eq!(found("MiFID_II").await.iter().map(String::as_str).collect::<Vec<_>>(), transactions);
+    assert!(found("GDPR_17").await.contains("erasure.requested"));
 }
 
 #[test]

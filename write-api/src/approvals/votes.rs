@@ -19,7 +19,8 @@ use crate::faults::Faults;
 /// People only, and never whoever asked, under no role, delegation or second account. One vote that rejects rejects it;
 /// it is approved when every step has its votes. Refusals say what is in the way: `approval.self_approval`,
 /// `approval.delegate_of_requester`, `approval.person_required`, `approval.not_eligible`, `approval.not_your_turn`,
-/// `approval.already_voted`, `approval.already_decided`, `approval.revised`, `approval.expired`.
+/// `approval.seat_owed_to_requester`, `approval.already_voted`, `approval.already_decided`, `approval.revised`,
+/// `approval.expired`.
 #[utoipa::path(
     post, path = "/v1/approvals/{id}/vote", tag = "approvals", operation_id = "vote_on_approval",
     params(("id" = String, Path, description = "The request's id."), CommandHeaders), request_body = VoteBody,

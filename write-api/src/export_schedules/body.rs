@@ -27,10 +27,10 @@ pub struct ScheduleBody {
     /// What people call it.
     #[schema(example = "Month end")]
     pub name: String,
-    /// `transactions`, `incidents`, `users`, `agent_actions`, `audit_trail` or `entries`.
+    /// `transactions`, `incidents`, `users`, `agent_actions`, `audit_trail`, `entries` or `evidence_pack`.
     #[schema(example = "transactions")]
     pub kind: String,
-    /// `csv`, `ndjson`, `json` or `parquet`; `csv` if it is absent.
+    /// `csv`, `ndjson`, `json` or `parquet`; `csv` if it is absent. An evidence pack is a `zip`.
     pub format: Option<String>,
     /// Only records with these values, by the name of the filter. With a period there are no `start` and `end`.
     #[serde(default)]
@@ -66,7 +66,7 @@ pub struct ScheduleBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = ExportScheduleChangeBody)]
 pub struct ChangeBody {
-    /// `csv`, `ndjson`, `json` or `parquet`.
+    /// `csv`, `ndjson`, `json` or `parquet`; of an evidence pack, `zip`.
     pub format: Option<String>,
     /// All filters anew.
     #[schema(value_type = Option<Object>)]
@@ -135,6 +135,13 @@ impl ScheduleBody {
 }
 
 impl ChangeBody {
+    /// Whether there is nothing in it that would change a schedule.
+    pub(super) fn says_nothing(&self) -> bool {
+        let Self { format, filters, columns, deliver_to, cron, time_zone, period, reason: _ } = self;
+        let texts = [format, cron, time_zone, period];
+        texts.into_iter().all(Option::is_none) && filters.is_none() && columns.is_none() && deliver_to.is_none()
+    }
+
     /// What the schedule is to export afterwards.
     pub(super) fn checked(
         self,
@@ -160,11 +167,15 @@ impl ChangeBody {
             format: format.or_else(|| Some(before.format.to_string())),
             filters: filters.into_iter().map(|(name, text)| (name, Value::String(text))).collect(),
             columns: columns.unwrap_or_else(|| before.columns.clone()),
-            deliver_to: deliver_to.unwrap_or_else(|| before.deliver_to.iter().map(ToString::to_string).collect()),
+            deliver_to: deliver_to.clone().unwrap_or_default(),
             reason,
         };
         let times = times.ok_or_else(|| faults.problem())?;
-        let asked = times.asked(asked, caller, desk)?;
+        let mut asked = times.asked(asked, caller, desk)?;
+        // Destinations that nobody named here stay as they are, also where the server does not have one any more.
+        if deliver_to.is_none() {
+            asked.deliver_to.clone_from(&before.deliver_to);
+        }
         Ok((times.export_of(&asked), asked))
     }
 }

@@ -1,21 +1,26 @@
 //! Making and changing schedules, stopping them, and having one run now.
 
 use actix_web::{HttpResponse, web};
-use daybook_approvals::Needed;
+use daybook_approvals::{Needed, refused};
 use daybook_domain::approval::{ApprovalStatus, RequiredPermission};
-use daybook_domain::export_schedule::{Created, ExportSchedule, ExportScheduleCommand, MAX_SCHEDULES, ScheduleStatus};
+use daybook_domain::export_schedule::{Created, ExportSchedule, ExportScheduleCommand, ExportScheduleError};
 use daybook_domain::names::{PermissionName, ScheduleId};
 use daybook_domain::text::{ActorId, Reason};
 use daybook_http_kit::openapi::{BulkHeaders, CommandHeaders, CommandProblems, CreateProblems};
 use daybook_http_kit::permission::{ExportManage, ExportRead, ExportRequest, MATRIX};
 use daybook_http_kit::{Allowed, Body, CommandRequest, NoQuery, Principal, Problem, Scoped, new_id};
+use tracing::Instrument;
 
 use super::body::{ChangeBody, ReasonBody, ScheduleBody};
-use super::standing::{ask_for, end_request};
+use super::standing::{ask_for, end_given_up, may_ask_for};
 use super::view::{ScheduleAnswer, Waits, answer};
 use crate::exports::asking::{Asked, REQUIRES_APPROVAL};
 use crate::exports::desk::{ExportDesk, actor};
 use crate::problems::invalid;
+
+/// How often a change is made anew from what the schedule says, where others change it at the same time.
+const MERGES: u32 = 5;
+const CHANGED_MEANWHILE: &str = "export_schedule.changed_meanwhile";
 
 /// Make a schedule of exports
 ///
@@ -40,7 +45,6 @@ pub async fn create(
     let context = request.context(&caller, &body.bytes);
     let id = new_id("sch", &context);
     let schedule_id = ScheduleId::parse("/schedule_id", id.as_str()).map_err(invalid)?;
-    may_have_more(&desk, &id).await?;
     let directory = desk.approvals.directory().now();
     let reason = wished.asked.reason.clone();
     let created = Created {
@@ -53,9 +57,15 @@ pub async fn create(
         reason: reason.clone(),
         at: desk.now()?,
     };
-    let outcome = desk.runs.carry_out(&id, ExportScheduleCommand::Create(Box::new(created)), context).await?;
-    let Some(until) = wished.standing_until else { return answer(&desk, &outcome, true, None) };
     let asking = request.item_context(&caller, &body.bytes, "standing");
+    // What is refused of it must not leave a schedule behind.
+    if let Some(until) = wished.standing_until
+        && (context.command.is_none() || found(desk.runs.find(&id).await)?.is_none())
+    {
+        may_ask_for(&desk, &caller, &created, until, &asking).await.map_err(at_standing_until)?;
+    }
+    let outcome = desk.runs.make(created, context).await?;
+    let Some(until) = wished.standing_until else { return answer(&desk, &outcome, true, None) };
     let (mut asked, waits) = ask_for(&desk, &caller, &id, until, reason, asking).await.map_err(at_standing_until)?;
     asked.replayed = outcome.replayed;
     answer(&desk, &asked, true, waits)
@@ -66,20 +76,17 @@ fn at_standing_until(problem: Problem) -> Problem {
     if problem.code() != "export_schedule.until" {
         return problem;
     }
-    let detail = problem.to_string();
+    let detail = problem.detail().to_owned();
     Problem::refused("export_schedule.until", detail.clone()).at("/standing_until", detail)
 }
 
-/// 422 where the organisation has as many as there may be.
-async fn may_have_more(desk: &ExportDesk, id: &str) -> Result<(), Problem> {
-    let state = desk.approvals.directory().up_to_date().await?;
-    let has_ended = |schedule: &ExportSchedule| schedule.status() == Some(ScheduleStatus::Ended);
-    let count = state.export_schedules.values().filter(|record| !has_ended(&record.schedule)).count();
-    if count >= MAX_SCHEDULES && !state.export_schedules.contains_key(id) {
-        let detail = format!("an organisation has at most {MAX_SCHEDULES} schedules of exports");
-        return Err(Problem::refused("export_schedule.too_many", detail));
+/// What was looked for, where it is there.
+pub(super) fn found<T>(looked: Result<T, Problem>) -> Result<Option<T>, Problem> {
+    match looked {
+        Ok(found) => Ok(Some(found)),
+        Err(problem) if problem.status() == 404 => Ok(None),
+        Err(problem) => Err(problem),
     }
-    Ok(())
 }
 
 /// What whoever asked must be allowed, as it is recorded.
@@ -120,23 +127,28 @@ pub(super) async fn own(desk: &ExportDesk, caller: &Principal, id: &str) -> Resu
     let detail = "whoever made a schedule changes it and has it run: its exports are asked for in their name";
     match caller.access.allows::<ExportRead>() {
         true => Err(Problem::new(403, "export_schedule.not_yours", detail)),
-        false => Err(Problem::not_found("export_schedule.not_found", "there is no such schedule")),
+        false => Err(refused(&ExportScheduleError::NotFound)),
     }
 }
 
-/// A schedule that the caller may stop: their own, or any with `export:manage`.
-pub(super) async fn stoppable(desk: &ExportDesk, caller: &Principal, id: &str) -> Result<ExportSchedule, Problem> {
-    let found = desk.runs.find(id).await?.aggregate;
-    if !is_own(desk, caller, &found) {
-        caller.require::<ExportManage>()?;
+/// A schedule that the caller may stop, and whether it is theirs: their own, or any with `export:manage`. 404 where there is
+/// none or the caller may not know of it.
+pub(super) async fn stoppable(desk: &ExportDesk, caller: &Principal, id: &str) -> Result<bool, Problem> {
+    let schedule = desk.runs.find(id).await?.aggregate;
+    if is_own(desk, caller, &schedule) {
+        return Ok(true);
     }
-    Ok(found)
+    match caller.require::<ExportManage>() {
+        Err(_) if !caller.access.allows::<ExportRead>() => Err(refused(&ExportScheduleError::NotFound)),
+        checked => checked.map(|_| false),
+    }
 }
 
 /// Change a schedule of exports
 ///
-/// What is exported, where to and when; what is absent stays. By whoever made it. A standing approval ends with the change,
-/// and times that have passed without a run are not made up for.
+/// What is exported, where to and when; what is absent stays, also where somebody else changes it at the same time: 409 where
+/// that does not come to rest. By whoever made it. A standing approval ends with the change, and times that have passed
+/// without a run are not made up for.
 #[utoipa::path(
     patch, path = "/v1/export-schedules/{id}", tag = "export schedules", operation_id = "change_export_schedule",
     params(("id" = String, Path, description = "The schedule's id."), CommandHeaders), request_body = ChangeBody,
@@ -150,28 +162,37 @@ pub async fn change(
     id: web::Path<String>,
     body: Body<ChangeBody>,
 ) -> Result<HttpResponse, Problem> {
-    let schedule = own(&desk, &caller, &id).await?;
-    let missing = || Problem::not_found("export_schedule.not_found", "there is no such schedule");
-    let (export, asked) = body.value.checked(schedule.export().ok_or_else(missing)?, &caller, &desk)?;
-    let command = ExportScheduleCommand::Change {
-        export: Box::new(export),
-        required_permissions: required(&asked)?,
-        by: actor(&caller)?,
-        reason: asked.reason,
-        at: desk.now()?,
-    };
-    let context = request.context(&caller, &body.bytes);
-    let outcome = desk.runs.carry_out(&id, command, context.clone()).await?;
-    if outcome.aggregate.pending().is_none() {
-        end_request(&desk, &caller, &schedule, None, context).await?;
+    if body.value.says_nothing() {
+        let detail = "name what of the schedule is to change: a reason alone changes nothing";
+        return Err(Problem::refused("export_schedule.nothing_to_change", detail));
     }
+    let context = request.context(&caller, &body.bytes);
+    let mut tries = 1;
+    let outcome = loop {
+        let schedule = own(&desk, &caller, &id).await?;
+        let before = schedule.export().ok_or_else(|| refused(&ExportScheduleError::NotFound))?;
+        let (export, asked) = body.value.clone().checked(before, &caller, &desk)?;
+        let command = ExportScheduleCommand::Change {
+            export: Box::new(export),
+            required_permissions: required(&asked)?,
+            revision: schedule.revision(),
+            by: actor(&caller)?,
+            reason: asked.reason,
+            at: desk.now()?,
+        };
+        match desk.runs.carry_out(&id, command, context.clone()).await {
+            Err(problem) if problem.code() == CHANGED_MEANWHILE && tries < MERGES => tries += 1,
+            done => break done?,
+        }
+    };
+    end_given_up(&desk, &caller, &outcome.aggregate, None, context).await?;
     answer(&desk, &outcome, false, None)
 }
 
 /// Pause a schedule
 ///
 /// It does not run until it is resumed; what falls due meanwhile is not made up for. By whoever made it, or with
-/// `export:manage`.
+/// `export:manage`: then whoever made it can neither resume nor run it.
 #[utoipa::path(
     post, path = "/v1/export-schedules/{id}/pause", tag = "export schedules", operation_id = "pause_export_schedule",
     params(("id" = String, Path, description = "The schedule's id."), CommandHeaders), request_body = ReasonBody,
@@ -185,16 +206,16 @@ pub async fn pause(
     id: web::Path<String>,
     body: Body<ReasonBody>,
 ) -> Result<HttpResponse, Problem> {
-    stoppable(&desk, &caller, &id).await?;
+    let binds = !stoppable(&desk, &caller, &id).await?;
     let reason = Reason::parse("/reason", body.value.reason).map_err(invalid)?;
-    let command = ExportScheduleCommand::Pause { by: actor(&caller)?, reason, at: desk.now()? };
+    let command = ExportScheduleCommand::Pause { by: actor(&caller)?, binds, reason, at: desk.now()? };
     let outcome = desk.runs.carry_out(&id, command, request.context(&caller, &body.bytes)).await?;
     answer(&desk, &outcome, false, None)
 }
 
 /// Resume a schedule
 ///
-/// It runs at its next time. By whoever made it, or with `export:manage`.
+/// It runs at its next time. By whoever made it, unless somebody else has paused it, or with `export:manage`.
 #[utoipa::path(
     post, path = "/v1/export-schedules/{id}/resume", tag = "export schedules", operation_id = "resume_export_schedule",
     params(("id" = String, Path, description = "The schedule's id."), CommandHeaders),
@@ -207,8 +228,8 @@ pub async fn resume(
     desk: Scoped<ExportDesk>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    stoppable(&desk, &caller, &id).await?;
-    let command = ExportScheduleCommand::Resume { by: actor(&caller)?, at: desk.now()? };
+    let is_owner = stoppable(&desk, &caller, &id).await?;
+    let command = ExportScheduleCommand::Resume { by: actor(&caller)?, is_owner, at: desk.now()? };
     let outcome = desk.runs.carry_out(&id, command, request.context(&caller, b"")).await?;
     answer(&desk, &outcome, false, None)
 }
@@ -235,7 +256,14 @@ pub async fn run(
 ) -> Result<HttpResponse, Problem> {
     let schedule = own(&desk, &caller, &id).await?;
     needed_by(&schedule, &caller)?;
-    let (ran, opened) = desk.runs.run_asked(&id, actor(&caller)?, &request.context(&caller, b"")).await?;
+    if let Some(paused) = schedule.paused().filter(|paused| paused.binds) {
+        return Err(refused(&ExportScheduleError::PausedByOther { by: paused.by.clone() }));
+    }
+    let (runs, by, context) = (desk.runs.clone(), actor(&caller)?, request.context(&caller, b""));
+    // It comes to its end whether or not the caller waits for that: what is recorded has its export.
+    let running = async move { runs.run_asked(&id, by, &context).await };
+    let ran = tokio::spawn(running.in_current_span()).await;
+    let (ran, opened) = ran.map_err(|error| Problem::internal(&error))??;
     let waits = opened.approval.filter(|approval| {
         !matches!(approval.aggregate.status(), Some(ApprovalStatus::Approved | ApprovalStatus::Consumed))
     });
@@ -260,11 +288,11 @@ pub async fn end(
     id: web::Path<String>,
     body: Body<ReasonBody>,
 ) -> Result<HttpResponse, Problem> {
-    let schedule = stoppable(&desk, &caller, &id).await?;
+    stoppable(&desk, &caller, &id).await?;
     let reason = Reason::parse("/reason", body.value.reason).map_err(invalid)?;
     let command = ExportScheduleCommand::End { by: actor(&caller)?, reason: reason.clone(), at: desk.now()? };
     let context = request.context(&caller, &body.bytes);
     let outcome = desk.runs.carry_out(&id, command, context.clone()).await?;
-    end_request(&desk, &caller, &schedule, Some(reason), context).await?;
+    end_given_up(&desk, &caller, &outcome.aggregate, Some(reason), context).await?;
     answer(&desk, &outcome, false, None)
 }

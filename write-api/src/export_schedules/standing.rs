@@ -4,9 +4,9 @@ use actix_web::{HttpResponse, web};
 use daybook_approvals::{Gated, refused};
 use daybook_domain::Timestamp;
 use daybook_domain::approval::ApprovalStatus;
-use daybook_domain::export_schedule::{ExportSchedule, ExportScheduleCommand, ExportScheduleError, StandingEnd};
+use daybook_domain::export_schedule::{Created, ExportSchedule, ExportScheduleCommand, ExportScheduleError};
 use daybook_domain::names::ApprovalId;
-use daybook_domain::text::Reason;
+use daybook_domain::text::{ActorId, Reason};
 use daybook_http_kit::openapi::{BulkHeaders, CommandProblems};
 use daybook_http_kit::permission::ExportRequest;
 use daybook_http_kit::{Allowed, Body, CommandRequest, NoQuery, Principal, Problem, Scoped, new_id};
@@ -14,7 +14,7 @@ use daybook_ledger::commands::{CommandContext, Outcome};
 use daybook_ledger::{CommandKey, Hash};
 
 use super::body::StandingBody;
-use super::handlers::{needed_by, own, stoppable};
+use super::handlers::{found, needed_by, own, stoppable};
 use super::view::{ScheduleAnswer, Waits, answer};
 use crate::exports::desk::{ExportDesk, actor};
 use crate::problems::invalid;
@@ -26,7 +26,7 @@ const REQUIRES_APPROVAL: &str = "A standing approval requires approval";
 ///
 /// An approval of all runs of the schedule until `until`, under the policy for exports of its kind: 202 with the request,
 /// 201 where the policy asks nobody. What is agreed to is everything that the schedule says: it ends with any change, when
-/// the policy changes, and when whoever made the schedule may not ask any more. By whoever made it.
+/// the policy changes, and when whoever made the schedule may not ask any more. By whoever made it, under the same account.
 #[utoipa::path(
     post, path = "/v1/export-schedules/{id}/standing-approval", tag = "export schedules",
     operation_id = "request_standing_approval",
@@ -53,8 +53,57 @@ pub async fn ask(
     answer(&desk, &outcome, waits.is_none(), waits)
 }
 
+/// What is asked for: the request for approval, and what is said to the schedule.
+struct Asking {
+    gated: Gated,
+    /// The context of the command that opens the request.
+    opening: CommandContext,
+    command: ExportScheduleCommand,
+}
+
+impl Asking {
+    /// `key`: the id of the command that opens the request, from which the id of the request follows.
+    fn of(
+        desk: &ExportDesk,
+        caller: &Principal,
+        schedule: &ExportSchedule,
+        until: Timestamp,
+        reason: Option<Reason>,
+        (key, context): (&str, &CommandContext),
+    ) -> Result<Self, Problem> {
+        let action = schedule.action(until).map_err(invalid)?;
+        let opening = opening(key, action.digest().as_str(), context)?;
+        let approval_id = ApprovalId::parse("/approval_id", new_id("apr", &opening)).map_err(invalid)?;
+        let gated = Gated {
+            action,
+            required_permissions: needed_by(schedule, caller)?,
+            reason,
+            execution_id: schedule.id().map(ToString::to_string).unwrap_or_default(),
+            detail: REQUIRES_APPROVAL,
+        };
+        let command =
+            ExportScheduleCommand::RequestStanding { approval_id, until, by: actor(caller)?, at: desk.now()? };
+        Ok(Self { gated, opening, command })
+    }
+}
+
+/// Whether a standing approval could be asked for at once for a schedule that is to be made; else why not. Records nothing.
+pub(super) async fn may_ask_for(
+    desk: &ExportDesk,
+    caller: &Principal,
+    created: &Created,
+    until: Timestamp,
+    context: &CommandContext,
+) -> Result<(), Problem> {
+    let schedule = ExportSchedule::made(created.clone()).map_err(|refusal| refused(&refusal))?;
+    let key = new_id("standing", context);
+    let asking = Asking::of(desk, caller, &schedule, until, created.reason.clone(), (&key, context))?;
+    schedule.decide(asking.command).map_err(|refusal| refused(&refusal))?;
+    desk.approvals.may_open(caller, asking.gated, &asking.opening).await
+}
+
 /// Records that a standing approval is asked for, and opens the request for it. A repeat of the same command records nothing
-/// and finds both.
+/// and finds both; it opens nothing that was given up meanwhile.
 pub(super) async fn ask_for(
     desk: &ExportDesk,
     caller: &Principal,
@@ -64,60 +113,96 @@ pub(super) async fn ask_for(
     context: CommandContext,
 ) -> Result<(Outcome<ExportSchedule>, Option<Waits>), Problem> {
     let schedule = own(desk, caller, id).await?;
-    let action = schedule.action(until).map_err(invalid)?;
-    let opening = opening(action.digest().as_str(), &context)?;
-    let approval_id = ApprovalId::parse("/approval_id", new_id("apr", &opening)).map_err(invalid)?;
-    let gated = Gated {
-        action,
-        required_permissions: needed_by(&schedule, caller)?,
-        reason,
-        execution_id: id.to_owned(),
-        detail: REQUIRES_APPROVAL,
+    // It holds for what its owner asks for, who is one account.
+    if schedule.created_by().map(ActorId::as_str) != Some(caller.actor.id.as_str()) {
+        let detail = "a standing approval is asked for under the account that made the schedule";
+        return Err(Problem::new(403, "export_schedule.not_yours", detail));
+    }
+    let key = new_id("standing", &context);
+    let asking = Asking::of(desk, caller, &schedule, until, reason.clone(), (&key, &context))?;
+    let approval_id = new_id("apr", &asking.opening);
+    let opened = match &context.command {
+        Some(_) => found(desk.approvals.find(&approval_id).await)?,
+        None => None,
     };
     // What the gate refuses must not be recorded first: nobody would ever decide on it.
-    desk.approvals.may_open(caller, gated.clone(), &opening).await?;
-    let command = ExportScheduleCommand::RequestStanding { approval_id, until, by: actor(caller)?, at: desk.now()? };
-    let requested = desk.runs.carry_out(id, command, context.clone()).await?;
-    let approval = desk.approvals.open(caller, gated, opening).await?;
-    let is_replaced = schedule.pending().is_some_and(|before| before.approval_id.as_str() != approval.id);
-    if is_replaced {
-        end_request(desk, caller, &schedule, None, context.clone()).await?;
+    if opened.is_none() {
+        desk.approvals.may_open(caller, asking.gated, &asking.opening).await?;
     }
+    let requested = desk.runs.carry_out(id, asking.command, context.clone()).await?;
+    end_given_up(desk, caller, &requested.aggregate, None, context.clone()).await?;
+    let approval = match opened {
+        Some(opened) => opened,
+        None => {
+            // As it is by now: what is approved is what was recorded.
+            let schedule = desk.runs.find(id).await?.aggregate;
+            if !is_wanted(&schedule, &approval_id) {
+                return Err(refused(&ExportScheduleError::ChangedMeanwhile));
+            }
+            let Asking { gated, opening, .. } = Asking::of(desk, caller, &schedule, until, reason, (&key, &context))?;
+            desk.approvals.open(caller, gated, opening).await?
+        }
+    };
     let is_decided = matches!(approval.aggregate.status(), Some(ApprovalStatus::Approved | ApprovalStatus::Consumed));
-    if !is_decided {
-        let waits = Waits { approval_id: approval.id, detail: REQUIRES_APPROVAL };
-        return Ok((requested, Some(waits)));
+    if is_decided {
+        desk.runs.follow_standing(id, &context).await?;
+        let now = desk.runs.find(id).await?;
+        return Ok((Outcome { replayed: requested.replayed, ..now }, None));
     }
-    desk.runs.follow_standing(id, &context).await?;
-    let now = desk.runs.find(id).await?;
-    Ok((Outcome { replayed: requested.replayed, ..now }, None))
+    // Whoever gave it up before it was opened found nothing to end.
+    if !is_wanted(&desk.runs.find(id).await?.aggregate, &approval_id) {
+        end_request(desk, caller, &approval_id, None, context).await?;
+    }
+    let waits = Waits { approval_id: approval.id, detail: REQUIRES_APPROVAL };
+    Ok((requested, Some(waits)))
+}
+
+/// Whether a schedule waits for this approval, or has it.
+fn is_wanted(schedule: &ExportSchedule, approval_id: &str) -> bool {
+    let pending = schedule.pending().map(|pending| pending.approval_id.as_str());
+    let standing = schedule.standing().map(|standing| standing.approval_id.as_str());
+    [pending, standing].contains(&Some(approval_id))
 }
 
 /// The context of the command that opens the request: its id is known beforehand, and a repeat opens no other.
-fn opening(digest: &str, context: &CommandContext) -> Result<CommandContext, Problem> {
+fn opening(key: &str, digest: &str, context: &CommandContext) -> Result<CommandContext, Problem> {
     let digest: Hash = digest.parse().map_err(|error| Problem::internal(&error))?;
-    let id = format!("{}:approval", new_id("standing", context));
+    let id = format!("{key}:approval");
     Ok(CommandContext { command: Some(CommandKey { id, digest }), expected_version: None, ..context.clone() })
 }
 
-/// Ends the request for the standing approval that a schedule had pending: nobody is asked to decide on what nobody wants.
-/// One that is over already stays as it is. A repeat of the call does what is left.
-pub(super) async fn end_request(
+/// Ends the request for the standing approval that a schedule, as a command left it, has given up: nobody is asked to decide
+/// on what nobody wants. A repeat of the call does what is left, and ends no newer request.
+pub(super) async fn end_given_up(
     desk: &ExportDesk,
     caller: &Principal,
-    before: &ExportSchedule,
+    schedule: &ExportSchedule,
     reason: Option<Reason>,
     context: CommandContext,
 ) -> Result<(), Problem> {
-    let Some(pending) = before.pending() else { return Ok(()) };
+    match schedule.displaced() {
+        Some(approval_id) => end_request(desk, caller, approval_id.as_str(), reason, context).await,
+        None => Ok(()),
+    }
+}
+
+/// Ends a request. One that is over already stays as it is.
+async fn end_request(
+    desk: &ExportDesk,
+    caller: &Principal,
+    id: &str,
+    reason: Option<Reason>,
+    context: CommandContext,
+) -> Result<(), Problem> {
+    let Some(approval) = found(desk.approvals.find(id).await)? else { return Ok(()) };
     let context = CommandContext { command: None, expected_version: None, ..context };
-    let id = pending.approval_id.as_str();
-    let ended = match pending.by.as_str() == caller.actor.id {
+    let requester = approval.aggregate.requester().map(|requester| requester.actor.as_str());
+    let ended = match requester == Some(caller.actor.id.as_str()) {
         true => desk.approvals.withdraw(caller, id, reason, context).await.map(drop),
         false => desk.approvals.void_for_cancelled(id, &context).await,
     };
     match ended {
-        // There is none, or it ended otherwise, or was decided on, in this very moment.
+        // It ended otherwise, or was decided on, in this very moment.
         Err(problem) if problem.status() < 500 => Ok(()),
         ended => ended,
     }
@@ -141,17 +226,10 @@ pub async fn end(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     request.refuse_if_match()?;
-    let schedule = stoppable(&desk, &caller, &id).await?;
-    let (pending, standing) = (schedule.pending(), schedule.standing());
-    let pending = pending.map(|pending| (pending.approval_id.clone(), StandingEnd::Withdrawn));
-    let standing = standing.map(|standing| (standing.approval_id.clone(), StandingEnd::Revoked));
-    let mut last = None;
-    for (approval_id, why) in pending.into_iter().chain(standing) {
-        let context = request.item_context(&caller, b"", approval_id.as_str());
-        let command = ExportScheduleCommand::EndStanding { approval_id, why, at: desk.now()? };
-        last = Some(desk.runs.carry_out(&id, command, context).await?);
-    }
-    let outcome = last.ok_or_else(|| refused(&ExportScheduleError::NoStandingApproval))?;
-    end_request(&desk, &caller, &schedule, None, request.context(&caller, b"")).await?;
+    stoppable(&desk, &caller, &id).await?;
+    let context = request.context(&caller, b"");
+    let command = ExportScheduleCommand::EndStandings { at: desk.now()? };
+    let outcome = desk.runs.carry_out(&id, command, context.clone()).await?;
+    end_given_up(&desk, &caller, &outcome.aggregate, None, context).await?;
     answer(&desk, &outcome, false, None)
 }

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{LINK, LOCATION};
 use daybook_approvals::view::ExportScheduleView;
+use daybook_domain::Timestamp;
 use daybook_domain::export_schedule::ExportSchedule;
 use daybook_http_kit::answer::{ReceiptView, path_segment, proof_link};
 use daybook_http_kit::idempotency::IDEMPOTENCY_REPLAYED;
@@ -29,6 +30,8 @@ pub struct ScheduleAnswer {
     /// What is waited for, in words; `null` where nothing is.
     #[schema(example = "Export requires approval")]
     pub detail: Option<&'static str>,
+    /// What of its times may not be meant: where a whole day, week or month would be in several runs or in none.
+    pub warnings: Vec<&'static str>,
     /// When the command's last entry was recorded.
     #[schema(example = "2026-11-21T10:00:00.000000Z")]
     pub recorded_at: String,
@@ -42,6 +45,15 @@ pub(super) struct Waits {
     pub approval_id: String,
     /// What is waited for, in words.
     pub detail: &'static str,
+}
+
+/// Where periods and times do not fit each other.
+fn warnings(schedule: &ExportSchedule, now: Timestamp) -> Vec<&'static str> {
+    let Err(misfit) = schedule.periods_meet(now) else { return Vec::new() };
+    let repeats = "cron comes several times in a period: some runs export the same period as the one before";
+    let leaves_out = "cron does not come in every period: some periods are in no run";
+    let found = [(misfit.repeats, repeats), (misfit.leaves_out, leaves_out)];
+    found.into_iter().filter_map(|(is_so, text)| is_so.then_some(text)).collect()
 }
 
 /// 201 where `is_new`, 202 where somebody else decides, else 200.
@@ -61,6 +73,7 @@ pub(super) fn answer(
         schedule: desk.runs.approvals().schedule_view(&outcome.aggregate, outcome.version)?,
         approval_request_id,
         detail,
+        warnings: warnings(&outcome.aggregate, desk.now()?),
         recorded_at: rfc3339(outcome.recorded_at),
         receipt: ReceiptView::from(&outcome.receipt),
     };

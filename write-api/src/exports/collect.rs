@@ -53,7 +53,7 @@ pub(super) async fn hand_out(
             Standing::Nothing => {
                 let opened = asked.open(desk, caller, context.clone()).await?;
                 if !opened.is_approved() {
-                    return Ok(pending(&opened));
+                    return Ok(pending(desk, &opened));
                 }
                 opened.export
             }

@@ -59,13 +59,14 @@ pub async fn request(
     if opened.is_approved() {
         return Ok(respond(&opened.export, COLLECTION, &ExportAnswer::of(&opened.export)));
     }
-    Ok(pending(&opened))
+    Ok(pending(&desk, &opened))
 }
 
 /// 202: somebody else decides.
-pub(super) fn pending(opened: &Opened) -> HttpResponse {
+pub(super) fn pending(desk: &ExportDesk, opened: &Opened) -> HttpResponse {
     let Opened { export, approval } = opened;
-    let mut answer = waiting(export, approval.id.clone(), REQUIRES_APPROVAL.to_owned(), "pending");
+    let detail = desk.approvals.blocked(approval, REQUIRES_APPROVAL).detail;
+    let mut answer = waiting(export, approval.id.clone(), detail, "pending");
     if export.replayed {
         answer.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }

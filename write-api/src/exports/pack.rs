@@ -16,10 +16,15 @@ pub(super) async fn check(asked: &Asked, desk: &ExportDesk) -> Result<(), Proble
     }
     let query = PackQuery::read(&asked.filters)
         .map_err(|fault| Problem::invalid(format!("/{}", fault.field.replace('.', "/")), fault.why))?;
+    let directory = desk.approvals.directory().now();
     if let Some(hold) = &query.hold
-        && !desk.approvals.directory().now().holds.contains_key(hold.as_str())
+        && !directory.holds.contains_key(hold.as_str())
     {
         return Err(Problem::invalid("/filters/hold", "is no legal hold"));
+    }
+    let has_account = |id: &str| directory.users.contains_key(id);
+    if let Some(unknown) = unknown_account(&query.subjects, has_account) {
+        return Err(Problem::invalid("/filters/subjects", format!("there is no account {unknown}")));
     }
     for stream in &query.streams {
         if desk.ledger.stream(stream, 1, 1).await.map_err(failed)?.is_empty() {
@@ -27,6 +32,12 @@ pub(super) async fn check(asked: &Asked, desk: &ExportDesk) -> Result<(), Proble
         }
     }
     check_length(&desk.ledger, &query, MAX_PACK_ENTRIES).await
+}
+
+/// The first subject that looks like an account and is none. Programs and keys act under ids of other kinds, which need not be
+/// known here.
+fn unknown_account(subjects: &[String], has_account: impl Fn(&str) -> bool) -> Option<&String> {
+    subjects.iter().find(|id| id.starts_with("usr_") && !has_account(id))
 }
 
 async fn check_length(ledger: &LedgerReader, query: &PackQuery, most: u64) -> Result<(), Problem> {
@@ -80,6 +91,14 @@ mod tests {
     use daybook_ledger::{Actor, Append, Draft, Ledger, LedgerId, StreamKey};
 
     use super::*;
+
+    #[test]
+    fn accounts_that_nobody_has_are_refused_and_programs_are_not() {
+        let subjects = ["usr_1", "scheduler", "key_9", "usr_2", "usr_3"].map(str::to_owned);
+        let unknown = |known: &[&str]| unknown_account(&subjects, |id| known.contains(&id)).cloned();
+        assert_eq!(unknown(&["usr_1"]), Some("usr_2".to_owned()));
+        assert_eq!(unknown(&["usr_1", "usr_2", "usr_3"]), None);
+    }
 
     #[tokio::test]
     async fn too_long_a_period_and_too_long_a_stream_are_refused_with_the_number() {

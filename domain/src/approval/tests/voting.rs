@@ -57,6 +57,32 @@ fn programs_and_inactive_accounts_do_not_vote() {
 }
 
 #[test]
+fn seat_that_the_requester_made_does_not_count_and_the_refusal_says_whose_doing_it_is() {
+    let story = Story::pending(one_vote());
+    let lost =
+        |name: &str| LostSeat { seat: Electorate::Role(role(name)), by: actor("usr_asks"), settled_at: at(86_400) };
+    let owed = |name: &str, is_lost| Owed { lost: vec![lost(name)], is_lost, ..Owed::default() };
+    let owing = ApprovalError::SeatOwedToRequester { by: actor("usr_asks"), settled_at: at(86_400) };
+    for is_lost in [false, true] {
+        let made = Voter { owed: owed("admin", is_lost), ..voter("usr_a", &[]) };
+        story.refuses(approve(made), owing.clone());
+        // Who would not be asked in any case is told no more than that.
+        let another = Voter { owed: owed("viewer", is_lost), ..voter("usr_a", &[]) };
+        story.refuses(approve(another), ApprovalError::NotEligible);
+    }
+    // An account that is the requester's making votes for nobody, not for itself where the policy names it, nor for others.
+    let clause = Clause { votes: 1, from: vec![Electorate::Person(actor("usr_a"))] };
+    let named = Story::pending(terms(vec![vec![clause]]));
+    let account = Owed { is_lost: true, ..Owed::default() };
+    named.refuses(approve(Voter { owed: account.clone(), ..voter("usr_a", &[]) }), ApprovalError::NotEligible);
+    let stands_for = vec![delegator("usr_b", &["admin"])];
+    story.refuses(approve(Voter { owed: account, stands_for, ..voter("usr_a", &[]) }), ApprovalError::NotEligible);
+    // Another way to a seat counts.
+    let both = Voter { owed: owed("owner", false), ..admin("usr_a") };
+    assert_eq!(story.leads_to(approve(both)), ["voted", "approved"]);
+}
+
+#[test]
 fn only_whom_the_policy_names_decides() {
     let story = Story::pending(one_vote());
     for roles in [&[][..], &["viewer"], &["owner"], &["operator"], &["compliance", "analyst"]] {

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::super::calendar::{Calendar, CalendarFault};
+use super::super::calendar::{Calendar, CalendarFault, PeriodMisfit};
 use super::super::words::Period;
 use crate::testing::time;
 use crate::time::Timestamp;
@@ -176,6 +176,31 @@ fn weeks_begin_on_mondays_and_months_on_the_first() {
     assert_eq!(month("2027-03-31T22:00:00Z"), span("2027-02-28T23:00Z", "2027-03-31T22:00Z"), "it is April there");
     assert_eq!(month("2027-01-15T05:00:00Z"), span("2026-11-30T23:00Z", "2026-12-31T23:00Z"));
     assert_eq!(calendar("0 6 * * *", ZURICH).whole_before(Period::None, time("2027-01-15T05:00:00Z")), None);
+}
+
+#[test]
+fn periods_meet_where_each_has_one_time() {
+    let misfit = |cron: &str, period: Period| calendar(cron, ZURICH).periods_meet(period, time("2026-11-21T10:00:00Z"));
+    for (cron, period) in [
+        ("0 6 * * *", Period::Day),
+        ("30 2 * * *", Period::Day),
+        ("0 6 * * MON", Period::Week),
+        ("0 6 1 * *", Period::Month),
+        ("0 6 L * *", Period::Month),
+        ("*/15 * * * *", Period::None),
+        ("0 6 * * MON-FRI", Period::SincePrevious),
+    ] {
+        assert_eq!(misfit(cron, period), Ok(()), "{cron} {period}");
+    }
+    for (cron, period, repeats, leaves_out) in [
+        ("0 6,18 * * *", Period::Day, true, false),
+        ("0 6 * * MON-FRI", Period::Day, false, true),
+        ("0 6,18 * * MON", Period::Day, true, true),
+        ("0 6 * * *", Period::Week, true, false),
+        ("0 6 31 * *", Period::Month, false, true),
+    ] {
+        assert_eq!(misfit(cron, period), Err(PeriodMisfit { repeats, leaves_out }), "{cron} {period}");
+    }
 }
 
 #[test]

@@ -34,17 +34,33 @@ fn a_run_is_due_from_its_time_on_until_it_was_run() {
 fn of_two_that_run_the_same_time_one_is_refused() {
     let command = || run_due("2026-11-22T05:00:00Z", "2026-11-22T05:00:01Z");
     let schedule = after(export(), vec![command()]);
-    assert_eq!(schedule.decide(command()), Err(ExportScheduleError::NotDue));
+    assert_eq!(decide(&schedule, command()), Err(ExportScheduleError::NotDue));
     assert_eq!(
-        schedule.decide(run_due("2026-11-23T05:00:00Z", "2026-11-22T05:00:01Z")),
+        decide(&schedule, run_due("2026-11-23T05:00:00Z", "2026-11-22T05:00:01Z")),
         Err(ExportScheduleError::NotDue),
         "a time that has not come"
     );
     assert_eq!(
-        schedule.decide(run_due("2026-11-23T05:00:00Z", "2026-11-24T05:00:01Z")),
+        decide(&schedule, run_due("2026-11-23T05:00:00Z", "2026-11-24T05:00:01Z")),
         Err(ExportScheduleError::NotDue),
         "not the last"
     );
+}
+
+#[test]
+fn whoever_has_not_seen_the_last_run_opened_records_no_other() {
+    let asked = |opened, at: &str| {
+        let (cause, rests_on, at) = (RunCause::Asked, RestsOn::Own, time(at));
+        ExportScheduleCommand::Run { cause, scheduled_for: None, rests_on, opened, by: None, at }
+    };
+    let schedule = after(over(Period::None), vec![]);
+    assert_eq!(schedule.decide(asked(1, "2026-11-21T11:00:00Z")), Err(ExportScheduleError::RanMeanwhile));
+    let schedule = after(over(Period::None), vec![asked(0, "2026-11-21T11:00:00Z")]);
+    for opened in [0, 2] {
+        assert_eq!(schedule.decide(asked(opened, "2026-11-21T11:01:00Z")), Err(ExportScheduleError::RanMeanwhile));
+    }
+    let events = schedule.decide(asked(1, "2026-11-21T11:01:00Z")).unwrap();
+    assert!(matches!(events.as_slice(), [ExportScheduleEvent::Run(run)] if run.run == 2));
 }
 
 #[test]
@@ -88,7 +104,7 @@ fn what_would_be_due_while_it_is_paused_is_not_missed() {
     let next = due(&schedule, "2026-11-24T05:00:00Z").unwrap();
     assert_eq!((next.missed, next.from), (0, Some(now())), "its period covers the pause all the same");
     let command = run_due("2026-11-22T05:00:00Z", "2026-11-23T00:00:00Z");
-    assert_eq!(paused.decide(command), Err(ExportScheduleError::NotDue));
+    assert_eq!(decide(&paused, command), Err(ExportScheduleError::NotDue));
 }
 
 #[test]
@@ -96,6 +112,38 @@ fn a_change_counts_from_then_on() {
     let schedule = after(export(), vec![change(at_times("0 18 * * *"), time("2026-11-22T04:00:00Z"))]);
     assert_eq!(due(&schedule, "2026-11-22T06:00:00Z"), None);
     assert_eq!(due(&schedule, "2026-11-22T17:00:00Z").unwrap().scheduled_for, time("2026-11-22T17:00:00Z"));
+}
+
+#[test]
+fn a_clock_that_was_ahead_once_is_seen_and_a_change_or_a_pause_puts_it_right() {
+    // It ran by a clock that was a year ahead.
+    let ahead = || run_due("2027-11-21T05:00:00Z", "2027-11-21T05:00:01Z");
+    let today = time("2026-11-22T04:00:00Z");
+    for period in [Period::SincePrevious, Period::Day, Period::None] {
+        let schedule = after(over(period), vec![ahead()]);
+        assert_eq!(schedule.due(time("2026-12-22T05:00:00Z")), None);
+        assert!(schedule.is_ahead_of(today) && !schedule.is_ahead_of(time("2027-11-21T04:00:00Z")));
+        assert_eq!(schedule.next_after(today, 1), [time("2027-11-22T05:00:00Z")], "what is shown is what comes");
+        let pause_and_resume = vec![ahead(), pause(today), resume(today)];
+        for commands in [vec![ahead(), change(at_times("0 6 * * SUN"), today)], pause_and_resume] {
+            let schedule = after(over(period), commands);
+            assert!(!schedule.is_ahead_of(today));
+            assert_eq!(schedule.next_after(today, 1), [time("2026-11-22T05:00:00Z")]);
+            let due = due(&schedule, "2026-11-22T05:00:00Z").unwrap();
+            assert_eq!((due.scheduled_for, due.missed), (time("2026-11-22T05:00:00Z"), 0));
+        }
+    }
+    // A run in between, by such a clock: what comes next goes on from there, unless somebody says otherwise.
+    let asked = || run_asked("2026-11-21T20:00:00Z");
+    let schedule = after(export(), vec![asked()]);
+    assert!(schedule.is_ahead_of(now()) && !schedule.is_ahead_of(time("2026-11-21T19:00:00Z")));
+    // It was made by such a clock.
+    let schedule = after(export(), vec![]);
+    let earlier = time("2026-11-20T12:00:00Z");
+    assert_eq!((schedule.due(time("2026-11-21T05:00:00Z")), schedule.is_ahead_of(earlier)), (None, true));
+    let schedule = after(export(), vec![change(at_times("0 6 * * SAT"), earlier)]);
+    let due = due(&schedule, "2026-11-21T05:00:00Z").unwrap();
+    assert_eq!((due.from, schedule.is_ahead_of(earlier)), (Some(earlier), false));
 }
 
 #[test]
@@ -107,11 +155,11 @@ fn a_run_in_between_covers_up_to_now_and_moves_nothing() {
     let next = due(&schedule, "2026-11-22T05:00:00Z").unwrap();
     assert_eq!((next.scheduled_for, next.from), (time("2026-11-22T05:00:00Z"), run.to));
     assert_eq!(
-        schedule.decide(run_asked("2026-11-22T04:00:00Z")),
+        decide(&schedule, run_asked("2026-11-22T04:00:00Z")),
         Err(ExportScheduleError::EmptyPeriod),
         "nothing can have happened since"
     );
-    assert_eq!(schedule.decide(run_asked("2026-11-22T05:00:00Z")), Err(ExportScheduleError::RunIsDue));
+    assert_eq!(decide(&schedule, run_asked("2026-11-22T05:00:00Z")), Err(ExportScheduleError::RunIsDue));
     let whole_day = after(over(Period::Day), vec![run_asked("2026-11-22T04:00:00Z")]);
     let run = whole_day.last_run().unwrap();
     assert_eq!((run.from, run.to), (Some(time("2026-11-20T23:00:00Z")), Some(time("2026-11-21T23:00:00Z"))));
@@ -124,7 +172,7 @@ fn a_run_in_between_covers_up_to_now_and_moves_nothing() {
 fn whoever_asked_for_a_run_is_named_and_nobody_where_it_was_due() {
     let command = |cause, scheduled_for, at: &str| {
         let by = Some(actor("usr_asks"));
-        ExportScheduleCommand::Run { cause, scheduled_for, rests_on: RestsOn::Own, by, at: time(at) }
+        ExportScheduleCommand::Run { cause, scheduled_for, rests_on: RestsOn::Own, opened: 0, by, at: time(at) }
     };
     let due_at = Some(time("2026-11-22T05:00:00Z"));
     let schedule = after(
@@ -191,7 +239,7 @@ fn fifty_runs_are_remembered_and_all_are_numbered() {
     let mut schedule = after(over(Period::None), vec![]);
     for minute in 0..60 {
         let at = time(&format!("2026-11-21T10:{minute:02}:00Z"));
-        let events = schedule.decide(run(RunCause::Asked, None, RestsOn::Own, at)).unwrap();
+        let events = decide(&schedule, run(RunCause::Asked, None, RestsOn::Own, at)).unwrap();
         events.into_iter().for_each(|event| schedule.fold(event));
     }
     let numbers: Vec<u64> = schedule.recent_runs().map(|run| run.run).collect();
@@ -219,7 +267,7 @@ proptest! {
                 (_, Some(due)) => run(RunCause::Due, Some(due.scheduled_for), RestsOn::Own, at),
                 (_, None) => continue,
             };
-            schedule.decide(command).unwrap().into_iter().for_each(|event| schedule.fold(event));
+            decide(&schedule, command).unwrap().into_iter().for_each(|event| schedule.fold(event));
         }
         let first = schedule.recent_runs().next();
         let mut covered_to = first.filter(|run| run.run > 1).map_or(now(), |run| run.from.unwrap());

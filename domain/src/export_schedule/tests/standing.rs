@@ -34,7 +34,7 @@ fn with_standing() -> Vec<ExportScheduleCommand> {
 }
 
 fn refused(schedule: &ExportSchedule, command: ExportScheduleCommand) -> ExportScheduleError {
-    schedule.decide(command).unwrap_err()
+    decide(schedule, command).unwrap_err()
 }
 
 #[test]
@@ -121,6 +121,38 @@ fn one_in_force_stays_so_while_the_next_is_waited_for() {
 }
 
 #[test]
+fn one_that_another_took_the_place_of_is_remembered_until_that_ends() {
+    let renewal = |id: &str| vec![request(id, days_ahead(60)), approve(id, days_ahead(60))];
+    let renewed = [with_standing(), renewal("apr_2")].concat();
+    let schedule = after(export(), renewed.clone());
+    assert_eq!(schedule.standing_of(&approval("apr_1")), Some(&approved("apr_1", month())));
+    assert_eq!(schedule.standing_of(&approval("apr_2")), schedule.standing());
+    assert_eq!(refused(&schedule, request("apr_1", days_ahead(60))), ExportScheduleError::OtherApproval);
+    let at = time("2026-11-22T04:00:00Z");
+    let events = schedule.decide(run(RunCause::Asked, None, RestsOn::Standing, at)).unwrap();
+    let [ExportScheduleEvent::Run(ran)] = events.as_slice() else { panic!("one run") };
+    assert_eq!(ran.approval_id, approval("apr_2"), "nothing more is recorded under it");
+    for command in [
+        change(at_times("0 7 * * *"), days_ahead(2)),
+        end(days_ahead(2)),
+        end_standing("apr_2", StandingEnd::Revoked),
+        end_standing("apr_2", StandingEnd::PolicyChanged),
+    ] {
+        let schedule = after(export(), [renewed.clone(), vec![command]].concat());
+        assert_eq!(schedule.standing_of(&approval("apr_1")), None);
+    }
+    // The end of a request that nobody has decided on ends nothing else.
+    let waiting = vec![request("apr_3", days_ahead(60)), end_standing("apr_3", StandingEnd::Withdrawn)];
+    let schedule = after(export(), [renewed.clone(), waiting].concat());
+    assert!(schedule.standing_of(&approval("apr_1")).is_some());
+    let many = (10..10 + MAX_REPLACED).flat_map(|number| renewal(&format!("apr_{number}")));
+    let schedule = after(export(), renewed.into_iter().chain(many).collect());
+    assert_eq!(schedule.standing_of(&approval("apr_1")), None, "the last ten are");
+    assert!(schedule.standing_of(&approval("apr_2")).is_some());
+    assert_state_survives_storing(&schedule);
+}
+
+#[test]
 fn a_run_rests_on_it_while_it_holds() {
     let run_at = |at: Timestamp| run(RunCause::Asked, None, RestsOn::Standing, at);
     let at = time("2026-11-22T04:00:00Z");
@@ -160,6 +192,42 @@ fn it_ends_once_and_says_how() {
     );
     let nothing = after(export(), vec![]);
     assert_eq!(refused(&nothing, end_standing("apr_1", StandingEnd::Revoked)), ExportScheduleError::NoStandingApproval);
+}
+
+#[test]
+fn a_request_that_is_given_up_is_named() {
+    let asked = |id: &str| vec![request("apr_1", month()), request(id, days_ahead(60))];
+    let commands = [change(at_times("0 7 * * *"), now()), end(now()), request("apr_2", days_ahead(60)), end_both()];
+    for command in commands {
+        let schedule = after(export(), vec![request("apr_1", month()), command]);
+        assert_eq!(schedule.displaced(), Some(&approval("apr_1")));
+    }
+    let later = after(export(), [asked("apr_2"), vec![change(over(Period::Day), now())]].concat());
+    assert_eq!(later.displaced(), Some(&approval("apr_2")));
+    let decided = after(export(), with_standing());
+    assert_eq!(decided.displaced(), None, "what was decided on was not given up");
+    let events = after(export(), vec![request("apr_1", month())]).decide(request("apr_2", month())).unwrap();
+    let [ExportScheduleEvent::StandingRequested(event)] = events.as_slice() else { panic!("one request") };
+    assert_eq!(event.displaces, Some(approval("apr_1")));
+}
+
+fn end_both() -> ExportScheduleCommand {
+    ExportScheduleCommand::EndStandings { at: days_ahead(2) }
+}
+
+#[test]
+fn what_holds_and_what_is_asked_for_end_together() {
+    let both = after(export(), [with_standing(), vec![request("apr_2", days_ahead(60))]].concat());
+    let events = both.decide(end_both()).unwrap();
+    assert_eq!(events.len(), 2);
+    let ended: ExportSchedule =
+        after(export(), [with_standing(), vec![request("apr_2", days_ahead(60)), end_both()]].concat());
+    assert_eq!((ended.standing(), ended.pending()), (None, None));
+    assert_eq!(
+        (ended.displaced(), ended.last_standing_ended().unwrap().why),
+        (Some(&approval("apr_2")), StandingEnd::Revoked)
+    );
+    assert_eq!(refused(&ended, end_both()), ExportScheduleError::NoStandingApproval);
 }
 
 #[test]

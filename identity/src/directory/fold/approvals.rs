@@ -5,12 +5,12 @@ use daybook_domain::approval::{Approval, ApprovalEvent};
 use daybook_domain::approval_policy::ApprovalPolicyEvent;
 use daybook_domain::delegation::DelegationEvent;
 use daybook_domain::export::ExportEvent;
-use daybook_domain::export_schedule::{ExportSchedule, ExportScheduleEvent};
+use daybook_domain::export_schedule::{ExportSchedule, ExportScheduleEvent, ScheduleStatus};
 use daybook_ledger::Entry;
 
 use super::{change, create, remove};
 use crate::directory::approval_records::{
-    ApprovalRecord, DelegationRecord, ExportToCollect, PolicyRecord, ScheduleRecord,
+    ApprovalRecord, DelegationRecord, ExportToCollect, MAX_ENDED_SCHEDULES, PolicyRecord, ScheduleRecord,
 };
 use crate::directory::records::Place;
 use crate::directory::state::DirectoryState;
@@ -121,8 +121,31 @@ pub(super) fn export_schedule(state: &mut DirectoryState, entry: &Entry, event: 
         let record = ScheduleRecord { schedule: ExportSchedule::default(), place: Place::first(entry) };
         create(&mut state.export_schedules, id, record);
     }
-    change(&mut state.export_schedules, id, |record| {
+    let has_ended = matches!(event, ExportScheduleEvent::Ended(_));
+    let changed = change(&mut state.export_schedules, id, |record| {
         record.place.move_to(entry);
         record.schedule.apply(event);
-    })
+        // It is only shown from now on.
+        if has_ended {
+            record.schedule.forget_earlier_runs();
+        }
+    });
+    if has_ended {
+        forget_those_that_ended_first(state);
+    }
+    changed
+}
+
+/// Keeps [`MAX_ENDED_SCHEDULES`]: the ledger has them all.
+fn forget_those_that_ended_first(state: &mut DirectoryState) {
+    let ended =
+        state.export_schedules.iter().filter(|(_, record)| record.schedule.status() == Some(ScheduleStatus::Ended));
+    let mut ended: Vec<_> = ended.map(|(id, record)| (record.place.position, id.clone())).collect();
+    if ended.len() > MAX_ENDED_SCHEDULES {
+        ended.sort_unstable();
+        let too_many = ended.len() - MAX_ENDED_SCHEDULES;
+        for (_, id) in ended.into_iter().take(too_many) {
+            remove(&mut state.export_schedules, &id);
+        }
+    }
 }

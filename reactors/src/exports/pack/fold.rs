@@ -170,18 +170,34 @@ pub(super) fn facts_of(stream_type: &str) -> &'static [(&'static str, &'static s
     }
 }
 
-/// Where the status of a record is.
+/// How a record stands, in a word or two. `None` where nothing that is understood has happened to it.
 pub(super) fn status_of(stream_type: &str, record: &Value) -> Option<String> {
-    let pointer = match stream_type {
-        "transaction" => "/recorded/status",
-        "incident" => "/opened/status",
-        "approval" | "export" => "/standing/status",
-        "legal_hold" => {
-            return Some(if shown(record.get("released")?)? == "true" { "released" } else { "in force" }.to_owned());
-        }
-        _ => "/status",
+    // What is said of itself, or else the first of these that is so.
+    let states: &[(&str, &str)] = match stream_type {
+        "transaction" => return record.pointer("/recorded/status").and_then(shown),
+        "incident" => return record.pointer("/opened/status").and_then(shown),
+        "approval" | "export" => return record.pointer("/standing/status").and_then(shown),
+        "export_schedule" => return record.pointer("/state/status").and_then(shown),
+        "erasure" => return record.pointer("/requested/status").and_then(shown),
+        "user" => &[
+            ("/erased", "erased"),
+            ("/deactivated", "deactivated"),
+            ("/registered", "active"),
+            ("/invitation", "invited"),
+        ],
+        "api_key" => &[("/revoked", "revoked"), ("/current", "active")],
+        "department" => &[("/created/closed", "closed"), ("/created", "open")],
+        "role" => &[("/created/retired", "retired"), ("/created", "in force")],
+        "permission" => &[("/defined", "in force")],
+        "organization" => &[("/created", "active")],
+        "approval_policy" => &[("/rules", "in force"), ("/action", "retired")],
+        "delegation" => &[("/ended_at", "ended"), ("/accepted_at", "accepted"), ("/given", "given")],
+        "legal_hold" => &[("/released", "released"), ("/placed", "in force")],
+        "retention_rule" => &[("/standing", "in force")],
+        _ => &[],
     };
-    record.pointer(pointer).and_then(shown)
+    let is_so = |pointer: &str| !matches!(record.pointer(pointer), None | Some(Value::Null | Value::Bool(false)));
+    states.iter().find(|(pointer, _)| is_so(pointer)).map(|(_, status)| (*status).to_owned())
 }
 
 /// A value as people read it; `None` for what is none.
@@ -195,6 +211,8 @@ pub(super) fn shown(value: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
     use serde_json::json;
 
     use super::*;
@@ -216,5 +234,44 @@ mod tests {
         hide(&mut value);
         let expected = json!({"a": [SEALED, {"b": SEALED}], "c": {"subject": "x", "sealed": "no"}, "sealed": "dbs1.x"});
         assert_eq!(value, expected);
+    }
+
+    /// The records, after each event of the catalogue.
+    fn statuses(stream_type: &str) -> Vec<Option<String>> {
+        let examples = daybook_domain::catalogue().iter().filter(|event| event.stream_type == stream_type);
+        let mut folded = Folded::of(stream_type).unwrap();
+        let mut statuses = vec![status_of(stream_type, &folded.to_json())];
+        for event in examples {
+            let decoded =
+                daybook_domain::events::decode(stream_type, event.event_type, event.schema_version, event.example);
+            folded.apply(decoded.unwrap());
+            statuses.push(status_of(stream_type, &folded.to_json()));
+        }
+        statuses
+    }
+
+    #[test]
+    fn every_record_has_a_status_from_its_first_entry_on() {
+        for stream_type in RECORDS {
+            let statuses = statuses(stream_type);
+            assert_eq!(statuses[0], None, "nothing happened to this {stream_type}");
+            let without = statuses.iter().skip(1).filter(|status| status.is_none()).count();
+            assert!(statuses.len() > 1 && without == 0, "{stream_type}: {statuses:?}");
+        }
+        for (stream_type, seen) in [
+            ("user", &["invited", "active", "deactivated", "erased"][..]),
+            ("erasure", &["requested", "approved", "performed"]),
+            ("legal_hold", &["in force", "released"]),
+            ("api_key", &["active", "revoked"]),
+            ("department", &["open", "closed"]),
+            ("role", &["in force", "retired"]),
+            ("approval_policy", &["in force", "retired"]),
+            ("delegation", &["given", "accepted", "ended"]),
+        ] {
+            let statuses: Vec<String> = statuses(stream_type).into_iter().flatten().collect();
+            for status in seen {
+                assert!(statuses.iter().any(|one| one == status), "{stream_type} is never {status}: {statuses:?}");
+            }
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! Making an evidence pack: everything that the ledger has on a matter and a period, with what proves it, in one zip file.
 //!
 //! What is in it is chosen from the entries; read tables only lend the sentences that people read. Nothing is held in memory
-//! but positions, a mark for each record, and what the report shows, all of which are bounded.
+//! but positions, a mark for each record, a line for each file, the record that is being folded, and what the report shows:
+//! `docs/evidence-pack.md` says how much that is at most.
 
+mod anchors;
 mod entries;
 mod fold;
+mod holds;
 mod people;
 mod proving;
 mod records;
@@ -18,7 +21,7 @@ use std::sync::Arc;
 
 use daybook_approvals::Grant;
 use daybook_domain::export::{Export, Requested};
-use daybook_exports::bundle::{BundleError, BundleManifest, EntryView, FORMAT, Kind, NeededTiles, Selection as Chosen};
+use daybook_exports::bundle::{BundleError, BundleManifest, EntryView, FORMAT, Kind, Selection as Chosen};
 use daybook_exports::kinds::{InvalidQuery, MAX_PACK_ENTRIES, PackQuery};
 use daybook_exports::pack::{self as page, Report};
 use daybook_exports::{GenerateError, SealError, Written, sign};
@@ -31,7 +34,7 @@ use daybook_read_models::{ReadError, audit_trail, positions};
 
 use self::entries::{Chosenly, Sentences};
 use self::people::Names;
-use self::proving::Proving;
+use self::proving::{Proving, needed_tiles};
 use self::selection::Selection;
 use self::writing::{Spool, Zip};
 use super::Driver;
@@ -132,6 +135,8 @@ pub(super) struct Pack<'a> {
 #[derive(Default)]
 struct Counts {
     entries: u64,
+    /// Of these, of the request for the pack itself and of its approval.
+    own: u64,
     by_event: BTreeMap<String, u64>,
     /// Every id that acted or was acted for, as far as it is an account.
     people: BTreeSet<String>,
@@ -165,6 +170,8 @@ impl Driver {
         }
         let pack = Pack { driver: self, request, export, query, size, directory };
         let selection = pack.select(MAX_PACK_ENTRIES).await?;
+        // Before anything is signed, waited for, or written.
+        needed_tiles(size, &selection.positions, MAX_TILES)?;
         let proving = pack.proving(selection.end()).await?;
         let zip = Zip::create(target, self.files.folder());
         pack.write(grant, selection, proving, zip, progress).await
@@ -187,14 +194,13 @@ impl Pack<'_> {
         self.write_records(&mut selection, &names, &mut zip, &mut report).await?;
         names.write(self, &mut zip, &mut report).await?;
         self.write_timestamps(&selection, &mut zip, &mut report).await?;
-        let needed = self.write_proofs(&selection, &proving, &mut zip).await?;
-        debug_assert!(needed <= MAX_TILES);
+        self.write_proofs(&selection, &proving, &mut zip).await?;
         self.tell(grant, &selection, &counts, &proving, &names, &mut report);
         let page = page::render_report(&report);
         zip.archive.add("report.html", Kind::Text, page.as_bytes())?;
         zip.hand_on().await?;
         let manifest = self.manifest(&selection, &counts, &proving, &zip, &report)?;
-        let signature = self.signature(&manifest).await?;
+        let (manifest, signature) = self.signature(manifest).await?;
         zip.archive.add("manifest.json", Kind::Text, &manifest)?;
         zip.archive.add("manifest.sig", Kind::Hashes, &signature)?;
         let digests = zip.finish().await?;
@@ -218,6 +224,7 @@ impl Pack<'_> {
             let sentences = Sentences::read(self, &positions).await?;
             for entry in page {
                 counts.entries += 1;
+                counts.own += u64::from(selection.own.contains(&entry.stream));
                 self.count(&mut counts, &entry);
                 trail.write(&trail_line(&entry, &sentences)?)?;
                 zip.archive.write_line(&EntryView::from(entry))?;
@@ -242,17 +249,11 @@ impl Pack<'_> {
         }
     }
 
-    /// What proves the entries: checkpoint, keys, tiles, proof files. Answers the number of tiles.
-    async fn write_proofs(&self, selection: &Selection, proving: &Proving, zip: &mut Zip) -> Result<usize, PackError> {
+    /// What proves the entries: checkpoint, keys, tiles, proof files.
+    async fn write_proofs(&self, selection: &Selection, proving: &Proving, zip: &mut Zip) -> Result<(), PackError> {
         zip.archive.add("checkpoint", Kind::Text, proving.checkpoint.note.as_bytes())?;
         zip.archive.add("keys.txt", Kind::Text, proving.keys.as_bytes())?;
-        let mut needed = NeededTiles::new(proving.checkpoint.size);
-        for position in &selection.positions {
-            needed.entry(*position);
-        }
-        if needed.len() > MAX_TILES {
-            return Err(PackError::TooScattered(MAX_TILES));
-        }
+        let needed = needed_tiles(proving.checkpoint.size, &selection.positions, MAX_TILES)?;
         for name in needed.names() {
             let tile = proving.tile(name).await?;
             zip.archive.add(&name.to_string(), Kind::Hashes, &tile)?;
@@ -265,7 +266,7 @@ impl Pack<'_> {
             zip.archive.add(&format!("proofs/{position}.tlog-proof"), Kind::Text, proof.as_bytes())?;
             zip.hand_on().await?;
         }
-        Ok(needed.len())
+        Ok(())
     }
 
     fn manifest(
@@ -299,12 +300,14 @@ impl Pack<'_> {
         Ok(manifest.to_bytes()?)
     }
 
-    /// By the key that signs checkpoints. Key files are read away from the tasks.
-    async fn signature(&self, manifest: &[u8]) -> Result<Vec<u8>, PackError> {
-        let (keys, now, manifest) = (self.driver.keys.clone(), (self.driver.clock)(), manifest.to_vec());
-        let signing = tokio::task::spawn_blocking(move || -> Result<Vec<u8>, PackError> {
+    /// By the key that signs checkpoints. Key files are read away from the tasks. The manifest, which may be long, comes back
+    /// with its signature.
+    async fn signature(&self, manifest: Vec<u8>) -> Result<(Vec<u8>, Vec<u8>), PackError> {
+        let (keys, now) = (self.driver.keys.clone(), (self.driver.clock)());
+        let signing = tokio::task::spawn_blocking(move || -> Result<(Vec<u8>, Vec<u8>), PackError> {
             let ring = KeyRing::open(keys, now).map_err(SealError::Key)?;
-            Ok(sign(&manifest, &ring, now)?)
+            let signature = sign(&manifest, &ring, now)?;
+            Ok((manifest, signature))
         });
         signing.await.unwrap_or(Err(PackError::Ending))
     }

@@ -1,31 +1,18 @@
-//! What proves a pack: a checkpoint over its entries, tiles, proofs, and the time stamps that authorities outside gave.
+//! What proves a pack: a checkpoint over its entries, tiles, proofs.
 
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use daybook_exports::bundle::{
-    BundleError, Kind, TileName, TlogProofError, against, keys_file, newest_checkpoint, newest_keys,
+    BundleError, NeededTiles, TileName, TlogProofError, against, keys_file, newest_checkpoint, newest_keys,
 };
-use daybook_exports::pack::{Report, Timestamp};
-use daybook_ledger::checkpoint::STREAM_TYPE;
-use daybook_ledger::note::SignedNote;
-use daybook_ledger::{LedgerTree, StoredCheckpoint, StreamKey};
+use daybook_ledger::{LedgerTree, StoredCheckpoint};
 
-use super::entries::Chosenly;
-use super::selection::Selection;
-use super::writing::Zip;
 use super::{Pack, PackError};
-use crate::anchor::{ANCHORED, RecordedAnchor};
 
 /// How long a checkpoint that covers the entries is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks for one.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Entries of the ledger's own stream read at once.
-const PAGE: usize = 500;
-/// Most time stamps of a pack.
-const MAX_ANCHORS: usize = 1_000;
 
 /// A checkpoint and what leads to it.
 pub(super) struct Proving {
@@ -79,69 +66,35 @@ impl Pack<'_> {
             tokio::time::sleep(INTERVAL).await;
         }
     }
+}
 
-    /// Time stamps over entries from `first` on, up to the first one that covers the entry at `last`: what a later one covers
-    /// was there before.
-    pub(super) async fn anchors(&self, first: u64, last: u64) -> Result<Vec<u64>, PackError> {
-        let reader = &self.driver.reader;
-        let stream = StreamKey::new(STREAM_TYPE, reader.id().as_str())
-            .map_err(|error| daybook_ledger::StoreError::Unavailable(error.to_string()))?;
-        let mut version = self.version_from(&stream, first).await?;
-        let mut anchors = Vec::new();
-        loop {
-            let page = reader.stream(&stream, version, PAGE).await?;
-            for entry in page.iter().filter(|entry| entry.position < self.size) {
-                // One that cannot be read is the auditor's business.
-                let Ok(Some(anchor)) = RecordedAnchor::of(entry) else { continue };
-                if anchor.size > first {
-                    anchors.push(entry.position);
-                }
-                if anchor.size > last || anchors.len() >= MAX_ANCHORS {
-                    return Ok(anchors);
-                }
-            }
-            match page.last() {
-                Some(entry) if page.len() == PAGE => version = entry.version.saturating_add(1),
-                _ => return Ok(anchors),
-            }
+/// The tiles that prove these entries of a tree of `size`, at most `most`: each is a line of the manifest.
+pub(super) fn needed_tiles(size: u64, positions: &[u64], most: usize) -> Result<NeededTiles, PackError> {
+    let mut needed = NeededTiles::new(size);
+    for position in positions {
+        needed.entry(*position);
+        if needed.len() > most {
+            return Err(PackError::TooScattered(most));
         }
     }
+    Ok(needed)
+}
 
-    /// Version of the stream's first entry at `position` or later.
-    async fn version_from(&self, stream: &StreamKey, position: u64) -> Result<u64, PackError> {
-        // A stream has no more versions than the ledger has entries.
-        let (mut low, mut high) = (1, self.size.saturating_add(1));
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let found = self.driver.reader.stream(stream, middle, 1).await?.into_iter().next();
-            if found.is_some_and(|entry| entry.position < position) { low = middle + 1 } else { high = middle }
-        }
-        Ok(low)
-    }
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-    /// Each token with the text that it is over.
-    pub(super) async fn write_timestamps(
-        &self,
-        selection: &Selection,
-        zip: &mut Zip,
-        report: &mut Report,
-    ) -> Result<(), PackError> {
-        let mut chosen = Chosenly::new(&self.driver.reader, &selection.anchors);
-        while let Some(page) = chosen.next().await? {
-            for entry in page.iter().filter(|entry| entry.event_type == ANCHORED) {
-                let Ok(Some(anchor)) = RecordedAnchor::of(entry) else { continue };
-                let (Ok(token), Ok(note)) = (STANDARD.decode(&anchor.token), SignedNote::parse(&anchor.checkpoint))
-                else {
-                    continue;
-                };
-                let position = entry.position;
-                zip.archive.add(&format!("timestamps/{position}.token"), Kind::Hashes, &token)?;
-                zip.archive.add(&format!("timestamps/{position}.txt"), Kind::Text, note.body.as_bytes())?;
-                let (size, at, authority) = (anchor.size, anchor.generated_at, anchor.tsa);
-                report.proof.timestamps.push(Timestamp { position, size, at, authority });
-            }
-            zip.hand_on().await?;
-        }
-        Ok(())
+    use super::*;
+
+    #[test]
+    fn entries_that_are_too_scattered_are_refused_by_their_positions_alone() {
+        let positions: Vec<u64> = (0..100).map(|place| place * 256).collect();
+        let size = 100 * 256;
+        // A tile for each, and one above them, which gives the root.
+        assert_eq!(needed_tiles(size, &positions, 101).unwrap().len(), 101);
+        let refused = needed_tiles(size, &positions, 100).err().unwrap();
+        assert!(matches!(refused, PackError::TooScattered(100)) && refused.is_permanent(), "{refused}");
+        // Neighbours share theirs.
+        assert!(needed_tiles(size, &(0..256).collect::<Vec<u64>>(), 2).is_ok());
     }
 }

@@ -1,8 +1,12 @@
 //! Every record of a pack as it stood at the end, folded from its entries, with its line in the index and its story.
 
+use daybook_domain::AnyEvent;
 use daybook_domain::events::decode;
+use daybook_domain::legal_hold::LegalHoldEvent;
 use daybook_exports::bundle::Kind;
-use daybook_exports::pack::{self as page, MAX_DECISIONS, MAX_STORIES, MAX_STORY_LINES, Report, Story, StoryLine};
+use daybook_exports::pack::{
+    self as page, MAX_DECISIONS, MAX_STORIES, MAX_STORY_LINES, Remark, Report, Story, StoryLine,
+};
 use daybook_ledger::keys::time::rfc3339;
 use daybook_ledger::{Entry, StreamKey};
 use serde::Serialize;
@@ -48,6 +52,12 @@ pub(super) struct Told {
     /// Positions of entries that say nothing any more, or nothing that this program understands.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_read: Vec<u64>,
+    /// Who was the first to do something to it.
+    #[serde(skip)]
+    pub began_by: String,
+    /// When it was released, where it is a legal hold.
+    #[serde(skip)]
+    pub released_at: Option<String>,
     #[serde(skip)]
     pub folded: Option<Folded>,
     /// The first entries, for the story.
@@ -76,6 +86,8 @@ impl Pack<'_> {
         let mut index = Spool::create(zip.folder())?;
         index.write(&page::csv_line(INDEX.map(Some)))?;
         let mut of_types = std::mem::take(&mut selection.records);
+        let is_there = |key: &StreamKey| of_types.contains_key(&key.stream_type);
+        report.own_records = selection.own.iter().filter(|key| is_there(key)).count() as u64;
         for stream_type in RECORDS {
             let firsts = of_types.remove(*stream_type).unwrap_or_default();
             let (file, is_list) = file_of(stream_type);
@@ -126,6 +138,8 @@ impl Pack<'_> {
             record: Value::Null,
             remarks: Vec::new(),
             not_read: Vec::new(),
+            began_by: String::new(),
+            released_at: None,
             folded: Folded::of(&key.stream_type),
             lines: Vec::new(),
         };
@@ -151,6 +165,7 @@ impl Pack<'_> {
     async fn follow(&self, told: &mut Told, names: &Names, entry: Entry) -> Result<(), PackError> {
         if told.entries == 0 {
             (told.first_position, told.began_at) = (entry.position, rfc3339(entry.recorded_at));
+            told.began_by.clone_from(&entry.actor.id);
         }
         told.entries += 1;
         (told.last_position, told.changed_at) = (entry.position, rfc3339(entry.recorded_at));
@@ -161,6 +176,9 @@ impl Pack<'_> {
                     let text = names.remark(self, &remark).await?;
                     let (position, at, by) = (entry.position, rfc3339(entry.recorded_at), entry.actor.id.clone());
                     told.remarks.push(TextBeside { position, at, by, text });
+                }
+                if let AnyEvent::LegalHold(LegalHoldEvent::Released(_)) = &event {
+                    told.released_at.get_or_insert_with(|| rfc3339(entry.recorded_at));
                 }
                 if let Some(folded) = &mut told.folded {
                     folded.apply(event);
@@ -191,7 +209,7 @@ impl Pack<'_> {
             Some(Folded::LegalHold(hold)) => {
                 report.holds_total += 1;
                 if report.holds.len() < MAX_DECISIONS {
-                    report.holds.push(super::told::hold(self, hold, &told, names));
+                    report.holds.push(super::told::hold(hold, &told, names));
                 }
                 Ok(())
             }
@@ -223,11 +241,12 @@ impl Pack<'_> {
                 position: entry.position,
                 who: names.of(&entry.actor.id),
                 what: sentences.of(entry.position)?.what.clone(),
-                remark: remark.map(|remark| remark.text.clone()),
+                remark: remark.map(|remark| Remark::of(&remark.text)),
             });
         }
         let title = format!("{} {}", told.stream_type.replace('_', " "), told.stream_id);
-        Ok(Story { title, facts, held_by: told.held_by, lines, lines_total: told.entries })
+        let (file, _) = file_of(&told.stream_type);
+        Ok(Story { title, facts, held_by: told.held_by, lines, lines_total: told.entries, file })
     }
 }
 

@@ -1,14 +1,16 @@
 //! Which entries are in a pack. A record that is touched is there from its first entry on; of everything else there are the
 //! entries themselves.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use daybook_identity::directory::{DirectoryState, HoldCover};
+use daybook_identity::directory::HoldCover;
 use daybook_ledger::{Entry, LedgerReader, StoreError, StreamKey};
 use futures::StreamExt as _;
 use sqlx::Row as _;
 
+use super::anchors::{Anchors, MAX_ANCHORS, anchors};
 use super::fold::is_record;
+use super::holds::Holds;
 use super::{Pack, PackError, entries};
 
 /// Entries of a stream read at once.
@@ -28,12 +30,18 @@ pub(super) struct Selection {
     pub own: [StreamKey; 2],
     /// The holds on what is in it.
     pub holds: Holds,
-    /// Positions of time stamps.
-    pub anchors: Vec<u64>,
+    /// Time stamps.
+    pub anchors: Anchors,
+    /// Positions of time stamps that are in it for what they prove, and not because they were asked for.
+    pub beside: Vec<u64>,
     /// Streams that were asked for and have no entry by the end of the period.
     pub missing: Vec<StreamKey>,
     /// Everybody whose doing was asked for.
     pub subjects: Vec<String>,
+    /// Those of them who did nothing within the period, and for whom nothing was done.
+    pub idle: Vec<String>,
+    /// Position and time of the last entry that is taken into account, where the period had not ended with it.
+    pub open_at: Option<(u64, i64)>,
 }
 
 impl Selection {
@@ -51,43 +59,6 @@ impl Selection {
 /// Holds are told as they stand now: what matters is whether something may be disposed of.
 fn is_told_to_the_present(key: &StreamKey, own: &[StreamKey; 2]) -> bool {
     key.stream_type == "legal_hold" || own.contains(key)
-}
-
-/// Legal holds that were in force at any time since the period began.
-#[derive(Debug, Default)]
-pub(super) struct Holds {
-    by_stream: HashMap<StreamKey, Vec<String>>,
-    by_subject: HashMap<String, Vec<String>>,
-}
-
-impl Holds {
-    fn of(state: &DirectoryState, start: i64) -> Self {
-        let mut holds = Self::default();
-        for hold in state.holds.values().filter(|hold| hold.released_at.is_none_or(|at| at >= start)) {
-            for cover in &hold.covers {
-                let id = hold.hold_id.clone();
-                match cover {
-                    HoldCover::Subject { id: subject } => {
-                        holds.by_subject.entry(subject.clone()).or_default().push(id);
-                    }
-                    HoldCover::Stream { stream_type, stream_id } => {
-                        let Ok(key) = StreamKey::new(stream_type, stream_id) else { continue };
-                        holds.by_stream.entry(key).or_default().push(id);
-                    }
-                }
-            }
-        }
-        holds
-    }
-
-    /// Those that a record is under.
-    pub(super) fn on(&self, key: &StreamKey) -> Vec<String> {
-        let as_person = (key.stream_type == "user").then(|| self.by_subject.get(&key.stream_id)).flatten();
-        let mut holds: Vec<String> = self.by_stream.get(key).into_iter().chain(as_person).flatten().cloned().collect();
-        holds.sort_unstable();
-        holds.dedup();
-        holds
-    }
 }
 
 /// Chooses entries, and never more than there may be.
@@ -173,8 +144,9 @@ impl Picker<'_> {
         if !is_record(&entry.stream.stream_type) {
             return self.push(entry.position);
         }
-        // Where all entries come, those that follow the first of a record come by themselves.
-        if all_come && entry.version == 1 && self.is_new(&entry.stream) {
+        // Where all entries come, those that follow the first of a record come by themselves: those of the period.
+        let comes_by_itself = all_come && entry.version == 1 && !is_told_to_the_present(&entry.stream, &self.own);
+        if comes_by_itself && self.is_new(&entry.stream) {
             self.records.entry(entry.stream.stream_type.clone()).or_default().push(entry.position);
             for hold in self.hold_streams(self.holds.on(&entry.stream)) {
                 self.record(&hold).await?;
@@ -200,7 +172,8 @@ impl Pack<'_> {
             size: self.size,
             until,
             own: own.clone(),
-            holds: Holds::of(&self.directory, self.query.start),
+            holds: Holds::at(reader, self.directory.holds.values().map(AsRef::as_ref), self.size, self.query.start)
+                .await?,
             positions: Vec::new(),
             records: BTreeMap::new(),
             seen: HashSet::new(),
@@ -208,7 +181,7 @@ impl Pack<'_> {
         for stream in &own {
             picker.record(stream).await?;
         }
-        let (named, subjects) = self.named()?;
+        let (named, subjects) = self.named(&picker.holds)?;
         let mut missing = Vec::new();
         for stream in &named {
             if !picker.record(stream).await? {
@@ -218,8 +191,7 @@ impl Pack<'_> {
         for subject in &subjects {
             // Not everybody who acts has an account: programs and the system have none.
             picker.record(&key("user", subject)?).await?;
-            let holds = picker.holds.by_subject.get(subject).cloned().unwrap_or_default();
-            for hold in picker.hold_streams(holds) {
+            for hold in picker.hold_streams(picker.holds.on_subject(subject)) {
                 picker.record(&hold).await?;
             }
         }
@@ -227,6 +199,7 @@ impl Pack<'_> {
             picker.record(&key("approval", &approval)?).await?;
         }
         let everything = self.query.is_of_everything();
+        let mut idle: BTreeSet<&str> = subjects.iter().map(String::as_str).collect();
         if everything || !subjects.is_empty() {
             // Of more than twice as many nothing is read at all.
             if everything && until.saturating_sub(from) > most {
@@ -235,30 +208,46 @@ impl Pack<'_> {
             let whose: HashSet<&str> = subjects.iter().map(String::as_str).collect();
             let mut entries = std::pin::pin!(reader.range(from, until));
             while let Some(entry) = entries.next().await.transpose()? {
-                if everything || is_by(&entry, &whose) {
+                let by = if everything { Vec::new() } else { by_whom(&entry, &whose) };
+                if everything || !by.is_empty() {
                     picker.entry(&entry, everything).await?;
                 }
+                by.iter().for_each(|id| {
+                    idle.remove(id);
+                });
             }
         }
         picker.settle()?;
         let first = picker.positions.first().copied().unwrap_or(0);
         // The entries on the matter itself, without the request for the pack.
         let last = picker.positions.iter().rev().find(|position| **position < until).copied().unwrap_or(first);
-        let anchors = self.anchors(first, last).await?;
-        for position in &anchors {
+        let anchors = anchors(reader, self.size, (first, last), MAX_ANCHORS).await?;
+        let is_beside = |position: &&u64| picker.positions.binary_search(position).is_err();
+        let beside = anchors.positions.iter().filter(is_beside).copied().collect();
+        for position in &anchors.positions {
             picker.push(*position)?;
         }
         picker.settle()?;
+        let open_at = if until == self.size { self.last_entry().await? } else { None };
+        let idle = idle.into_iter().map(str::to_owned).collect();
         let Picker { positions, mut records, holds, .. } = picker;
         records.values_mut().for_each(|firsts| {
             firsts.sort_unstable();
             firsts.dedup();
         });
-        Ok(Selection { positions, records, until, own, holds, anchors, missing, subjects })
+        Ok(Selection { positions, records, until, own, holds, anchors, beside, missing, subjects, idle, open_at })
+    }
+
+    /// Position and time of the last entry that is taken into account.
+    async fn last_entry(&self) -> Result<Option<(u64, i64)>, PackError> {
+        let Some(last) = self.size.checked_sub(1) else { return Ok(None) };
+        let found = self.driver.reader.entries(last, 1).await?.into_iter().next();
+        let entry = found.filter(|entry| entry.position == last).ok_or(PackError::Missing(last))?;
+        Ok(Some((last, entry.recorded_at)))
     }
 
     /// What is asked for by name, and what the hold covers: streams and people.
-    fn named(&self) -> Result<(Vec<StreamKey>, Vec<String>), PackError> {
+    fn named(&self, holds: &Holds) -> Result<(Vec<StreamKey>, Vec<String>), PackError> {
         let mut named: Vec<StreamKey> = self.query.streams.clone();
         let mut subjects: BTreeSet<String> = self.query.subjects.iter().cloned().collect();
         if let Some(id) = &self.query.hold {
@@ -266,8 +255,7 @@ impl Pack<'_> {
                 field: "filters.hold".to_owned(),
                 why: format!("there is no legal hold {id}"),
             };
-            let hold = self.directory.holds.get(id.as_str()).ok_or_else(unknown)?;
-            for cover in &hold.covers {
+            for cover in holds.covered_by(id).ok_or_else(unknown)? {
                 match cover {
                     HoldCover::Subject { id } => {
                         subjects.insert(id.clone());
@@ -317,13 +305,15 @@ impl Pack<'_> {
     }
 }
 
-fn key(stream_type: &str, id: &str) -> Result<StreamKey, PackError> {
+pub(super) fn key(stream_type: &str, id: &str) -> Result<StreamKey, PackError> {
     StreamKey::new(stream_type, id).map_err(|error| StoreError::Unavailable(error.to_string()).into())
 }
 
-fn is_by(entry: &Entry, whose: &HashSet<&str>) -> bool {
-    whose.contains(entry.actor.id.as_str())
-        || entries::metadata(entry, "on_behalf_of").is_some_and(|id| whose.contains(id.as_str()))
+/// Those of `whose` who did it, or for whom it was done.
+fn by_whom<'a>(entry: &Entry, whose: &HashSet<&'a str>) -> Vec<&'a str> {
+    let on_behalf_of = entries::metadata(entry, "on_behalf_of");
+    let ids = std::iter::once(entry.actor.id.as_str()).chain(on_behalf_of.as_deref());
+    ids.filter_map(|id| whose.get(id).copied()).collect()
 }
 
 #[cfg(test)]
@@ -381,7 +371,9 @@ mod tests {
         whole.settle().unwrap();
         assert_eq!(whole.positions, (0..40).step_by(2).collect::<Vec<u64>>());
         assert_eq!(whole.records["incident"], [0]);
-        assert!(is_by(&entries[0], &HashSet::from(["usr_2"])) && !is_by(&entries[0], &HashSet::from(["usr_3"])));
+        assert_eq!(by_whom(&entries[0], &HashSet::from(["usr_2", "usr_3"])), ["usr_2"]);
+        assert_eq!(by_whom(&entries[0], &HashSet::from(["usr_1", "usr_2"])), ["usr_1", "usr_2"]);
+        assert!(by_whom(&entries[0], &HashSet::from(["usr_3"])).is_empty());
 
         let mut too_many = picker(19);
         let outcome = async {
@@ -393,5 +385,37 @@ mod tests {
         // A long stream ends the search soon after twice as many.
         let mut soon = picker(5);
         assert!(soon.record(&one).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_told_to_the_present_is_there_to_the_present_also_where_everything_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path().join("ledger.db")).unwrap());
+        let ledger = Ledger::open(store, LedgerId::main(), Arc::new(|| 1), Arc::new(Unobserved)).await.unwrap();
+        let own = [key("export", "exp_1").unwrap(), key("approval", "apr_1").unwrap()];
+        let (hold, incident) = (key("legal_hold", "hld_1").unwrap(), key("incident", "inc_1").unwrap());
+        // Each begins within the period and goes on after it, which ends with the fourth entry.
+        for version in 0..2 {
+            for stream in [&hold, &incident, &own[0], &own[1]] {
+                append(&ledger, stream, version).await;
+            }
+        }
+        let mut picker = Picker {
+            reader: ledger.reader(),
+            most: 100,
+            size: 8,
+            until: 4,
+            own: own.clone(),
+            holds: Holds::default(),
+            positions: Vec::new(),
+            records: BTreeMap::new(),
+            seen: HashSet::new(),
+        };
+        for entry in ledger.entries(0, 4).await.unwrap() {
+            picker.entry(&entry, true).await.unwrap();
+        }
+        picker.settle().unwrap();
+        // Of the incident, what is told is what is there as well: its first entry.
+        assert_eq!(picker.positions, [0, 1, 2, 3, 4, 6, 7]);
     }
 }

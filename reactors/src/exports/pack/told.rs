@@ -69,17 +69,16 @@ pub(super) fn approval(approval: &Approval, told: &Told, names: &Names) -> Appro
     ApprovalStory { id: told.stream_id.clone(), summary, facts, votes: votes(approval, names) }
 }
 
-/// A legal hold.
-pub(super) fn hold(pack: &Pack<'_>, hold: &LegalHold, told: &Told, names: &Names) -> HoldStory {
+/// A legal hold, by its entries alone.
+pub(super) fn hold(hold: &LegalHold, told: &Told, names: &Names) -> HoldStory {
     let mut facts = Vec::new();
     if let Some(placed) = hold.content() {
         facts.push(fact("Matter", placed.matter.to_string()));
         facts.push(fact("Why", placed.reason.to_string()));
     }
-    let recorded = pack.directory.holds.get(told.stream_id.as_str());
-    facts.extend(recorded.map(|hold| fact("Placed by", names.of(&hold.placed_by))));
+    facts.push(fact("Placed by", names.of(&told.began_by)));
     facts.push(fact("Placed at", told.began_at.clone()));
-    let released = recorded.and_then(|hold| hold.released_at).map(rfc3339);
+    let released = told.released_at.as_ref();
     facts.push(fact("Status", released.map_or_else(|| "in force".to_owned(), |at| format!("released at {at}"))));
     facts.push(fact("Positions", format!("{} to {}", told.first_position, told.last_position)));
     let covers = hold.covers().map(|covered| match covered {
@@ -106,7 +105,10 @@ impl Pack<'_> {
         report.period = (rfc3339(self.query.start), rfc3339(self.query.end));
         report.about = self.about(selection);
         report.request = self.request_facts(grant, names);
+        report.open_at = selection.open_at.map(|(position, at)| (position, rfc3339(at)));
         report.entries = counts.entries;
+        report.own_entries = counts.own;
+        report.stamp_entries = selection.beside.len() as u64;
         report.entries_by_event = counts.by_event.iter().map(|(event, count)| (event.clone(), *count)).collect();
         let listed: u64 = counts.by_event.values().sum();
         if listed < counts.entries {
@@ -146,6 +148,12 @@ impl Pack<'_> {
         if !selection.subjects.is_empty() {
             let whose = named(selection.subjects.clone());
             about.push(format!("What these did within the period, or had done on their behalf, and the records that they touched: {whose}."));
+        }
+        if !selection.idle.is_empty() {
+            let idle = named(selection.idle.clone());
+            about.push(format!(
+                "Within the period nothing was recorded that these did, or had done on their behalf: {idle}."
+            ));
         }
         if !selection.missing.is_empty() {
             let missing = selection.missing.iter().map(ToString::to_string).collect();

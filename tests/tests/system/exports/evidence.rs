@@ -18,7 +18,7 @@ use crate::anchors::Tsa;
 const HOSTILE: &str = "<script>alert('x')</script><img src=x onerror=alert(1)> =HYPERLINK(\"x\")";
 
 /// The auditor's program, beside the one under test.
-async fn auditor(arguments: &[&str], file: &Path, keys: &Path) -> Finished {
+pub(super) async fn auditor(arguments: &[&str], file: &Path, keys: &Path) -> Finished {
     let path = command_line::program().with_file_name(format!("daybook-auditor{}", std::env::consts::EXE_SUFFIX));
     let mut command = Command::new(path);
     command.env_remove("DAYBOOK_TOKEN").env("NO_COLOR", "1").kill_on_drop(true);
@@ -29,13 +29,13 @@ async fn auditor(arguments: &[&str], file: &Path, keys: &Path) -> Finished {
 }
 
 /// A pack with its manifest and signature, and the keys that count, in a folder.
-struct Fetched {
+pub(super) struct Fetched {
     folder: tempfile::TempDir,
     files: BTreeMap<String, Vec<u8>>,
 }
 
 impl Fetched {
-    async fn of(server: &Server, people: &People, export: &str, store: &Store) -> Self {
+    pub(super) async fn of(server: &Server, people: &People, export: &str, store: &Store) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (part, name) in
             [("file", "pack.zip"), ("manifest", "pack.zip.manifest.json"), ("signature", "pack.zip.sig")]
@@ -52,11 +52,11 @@ impl Fetched {
         Self { folder, files }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn text(&self, name: &str) -> &str {
+    pub(super) fn text(&self, name: &str) -> &str {
         std::str::from_utf8(self.files.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.files.keys())))
             .unwrap()
     }
@@ -112,7 +112,7 @@ fn relisted(files: &mut BTreeMap<String, Vec<u8>>, entries: u64) {
 }
 
 /// A matter: two transactions, an incident with hostile texts and a comment, a hold on some of it, and much besides.
-async fn a_matter(server: &Server, people: &People) -> (String, String) {
+pub(super) async fn a_matter(server: &Server, people: &People) -> (String, String) {
     for number in 0..30 {
         people.asker.client.post("/v1/transactions", &data::transaction(&format!("TX-{number}"))).await.expect(201);
     }
@@ -135,7 +135,7 @@ async fn a_matter(server: &Server, people: &People) -> (String, String) {
     (incident, hold)
 }
 
-fn wish(filters: &Value) -> Value {
+pub(super) fn wish(filters: &Value) -> Value {
     let mut all = json!({"matter": format!("Case 7 {HOSTILE}"), "start": "2020-01-01", "end": "2099-12-31"});
     for (name, value) in filters.as_object().unwrap() {
         all[name] = value.clone();
@@ -374,6 +374,7 @@ async fn people_are_named_where_that_is_asked_for_and_what_cannot_be_is_refused(
     for (filters, field) in [
         (json!({"hold": "hld_none"}), "/filters/hold"),
         (json!({"streams": ["transaction/NONE"]}), "/filters/streams"),
+        (json!({"subjects": [evil.id, "usr_ffffffffffffffffffffffff"]}), "/filters/subjects"),
         (json!({"streams": ["nonsense"]}), "/filters/streams"),
         (json!({"matter": ""}), "/filters/matter"),
         (json!({"end": "2019-01-01"}), "/filters/end"),

@@ -7,6 +7,7 @@ mod evidence;
 mod life;
 mod schedules;
 mod tampering;
+mod told;
 
 use daybook_tests::people::MAIN;
 use daybook_tests::{Person, Server, data, eventually};

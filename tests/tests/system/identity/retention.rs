@@ -215,6 +215,51 @@ async fn whoever_acted_in_kept_records_stays_known_until_the_years_are_over(stor
     store.verified().await;
 }
 
+both_stores!(keys_of_a_person_are_the_person_for_holds_and_rules);
+
+async fn keys_of_a_person_are_the_person_for_holds_and_rules(store: &Store) {
+    let Some(injector) = Injector::new() else { return };
+    let server = Server::start_with(store, injector.options()).await;
+    let (asker, other) = (server.person(MAIN, "admin").await, server.person(MAIN, "compliance").await);
+    let (subject, client) = (server.person(MAIN, "admin").await, server.client());
+    let key = json!({"name": "feed", "scopes": ["write"]});
+    let key = subject.client.post("/v1/api-keys", &key).await.expect(201).json();
+    let feed = Client::new(server.url(), key["key_value"].as_str());
+    let incident = feed.post("/v1/incidents", &daybook_tests::data::incident("Stuck")).await.expect(201).json();
+    let on_incident = json!({"kind": "stream", "stream_type": "incident", "stream_id": incident["incident_id"]});
+    let on_record = hold(&client, on_incident).await;
+    set(&asker, &other, "incident", &rule("three_years", 3, true)).await;
+    let shown = async || {
+        let of = format!("user/{}", subject.id);
+        store.daybook(&["retention", "of", &of, "--json"]).await.expect(0).json()
+    };
+    let erasure = json!({"subject": subject.id, "reason": "Article 17"});
+    let erasure = asker.client.post("/v1/erasures", &erasure).await.expect(201).json();
+    let erasure = format!("/v1/erasures/{}", erasure["id"].as_str().unwrap());
+    let refused = other.client.post(&format!("{erasure}/approve"), &json!({})).await;
+    assert_eq!(refused.expect_problem(409), "erasure.held");
+    assert_eq!(ids(&refused.json()["holds"]), [on_record.as_str()]);
+    assert_eq!((&shown().await["holds"], &shown().await["kept_because"]), (&refused.json()["holds"], &json!("held")));
+    release(&client, &on_record).await;
+    // A hold on the person covers what the key did.
+    let on_person = hold(&client, json!({"kind": "subject", "id": subject.id})).await;
+    let of_incident = format!("/v1/retention/records/incident/{}", incident["incident_id"].as_str().unwrap());
+    assert_eq!(ids(&client.get(&of_incident).await.expect(200).json()["holds"]), [on_person.as_str()]);
+    release(&client, &on_person).await;
+    let refused = asker.client.post(&format!("{erasure}/perform"), &json!({})).await;
+    assert_eq!(refused.expect_problem(409), "erasure.retained");
+    assert_eq!(
+        (&shown().await["retained"], &shown().await["may_be_disposed_of"]),
+        (&refused.json()["retained"], &json!(false))
+    );
+    injector.set_clock(3 * YEAR);
+    assert_eq!(shown().await["may_be_disposed_of"], true);
+    let asker = server.login(MAIN, &asker.email, &asker.full_name).await;
+    let performed = asker.client.post(&format!("{erasure}/perform"), &json!({})).await;
+    assert_eq!(performed.expect(200).json()["status"], "performed");
+    store.verified().await;
+}
+
 both_stores!(files_go_after_their_days_unless_a_hold_or_a_rule_keeps_them);
 
 async fn files_go_after_their_days_unless_a_hold_or_a_rule_keeps_them(store: &Store) {
