@@ -12,6 +12,7 @@ use daybook_ledger::entry::ActorKind;
 use serde::{Deserialize, Serialize};
 
 use super::persons::OPERATOR;
+use super::records::Records;
 use super::state::DirectoryState;
 
 /// How long a request looks back, in microseconds: what was done longer before it is settled.
@@ -24,7 +25,7 @@ pub const KEPT_MICROS: i64 = 400 * SETTLED_MICROS;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Gifts {
     /// By what they are about, each the oldest first.
-    about: Arc<BTreeMap<Arc<str>, Arc<Vec<Arc<Gift>>>>>,
+    about: Records<Vec<Arc<Gift>>>,
     /// When each was done, by days.
     times: Arc<BTreeMap<i64, Arc<Vec<i64>>>>,
 }

@@ -72,7 +72,7 @@ async fn several_holds_over_one_record_all_count_and_go_one_after_the_other(stor
         hold(&client, json!({"kind": "subject", "id": people.asker.id})).await,
         hold(&client, json!({"kind": "subject", "id": people.other.id})).await,
     ];
-    hold(&client, on_export("exp_another")).await;
+    hold(&client, on_export(&made(&people).await)).await;
     holds.sort();
     let record = format!("/v1/retention/records/export/{export}");
     while let Some(next) = holds.first().cloned() {
