@@ -68,9 +68,10 @@ impl RetentionClass {
     pub const fn sources(self) -> &'static [&'static str] {
         match self {
             Self::ThreeYears => &["17 CFR 240.17a-4(b)"],
-            Self::FiveYears => {
-                &["Directive 2014/65/EU (MiFID II), Article 16(7)", "Regulation (EU) No 600/2014 (MiFIR), Article 25(1)"]
-            }
+            Self::FiveYears => &[
+                "Directive 2014/65/EU (MiFID II), Article 16(7)",
+                "Regulation (EU) No 600/2014 (MiFIR), Article 25(1)",
+            ],
             Self::SixYears => &["17 CFR 240.17a-4(a)", "FINRA Rule 4511(b)"],
             Self::SevenYears => &["17 CFR 210.2-06(a)"],
         }
