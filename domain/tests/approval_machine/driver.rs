@@ -319,10 +319,12 @@ impl Scene<'_> {
         let account = self.people.any_account(rng);
         let acting = &self.people.accounts[account];
         let glass = model.policy.glass.as_ref();
-        let may = glass.is_some_and(|glass| includes(&glass.who, account, self.people));
+        let kept_out = model.kept_out(true);
+        let may = glass.is_some_and(|glass| includes(&glass.who, account, self.people))
+            && !self.people.is_let_in_by(account, &kept_out);
         let open_review = rng.random_bool(0.1);
         let succeeds = may && !open_review && !acting.is_program && acting.active && self.is_pending(model);
-        let voter = self.people.voter(account, &model.kept_out(true), model.made, self.now);
+        let voter = self.people.voter(account, &kept_out, model.made, self.now);
         let at = time(self.now);
         let command = ApprovalCommand::BreakGlass { voter, has_open_review: open_review, reason: reason(), at };
         Attempt { command, facts: Facts { open_review, ..self.facts() }, succeeds }

@@ -145,6 +145,7 @@ impl Model {
     /// The nevers of voting, from who people are now.
     fn check_vote(&self, event: &Voted, facts: &Facts, people: &People, kept_out: &[usize], before: &[Ballot]) {
         let account = people.account_of(&event.vote.actor);
+        assert!(!people.is_let_in_by(account, kept_out), "somebody voted whom the requester let in");
         let person = |account: usize| people.accounts[account].person;
         let acting = &people.accounts[account];
         assert!(!acting.is_program && acting.active, "a program or an inactive account voted");

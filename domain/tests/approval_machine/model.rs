@@ -112,6 +112,9 @@ impl Model {
     pub fn seat(&self, account: usize, behalf: Option<usize>, review: bool, people: &People, now: u64) -> Option<Seat> {
         let acting = &people.accounts[account];
         let kept_out = self.kept_out(review);
+        if people.is_let_in_by(account, &kept_out) {
+            return None;
+        }
         let votes: &[Ballot] = if review {
             let emergency = self.emergency.as_ref().filter(|emergency| emergency.accepted.is_none())?;
             &emergency.votes

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use daybook_domain::approval::{Delegator, Owed, Voter};
+use daybook_domain::approval::{Delegator, LostSeat, Owed, Voter};
+use daybook_domain::approval_policy::Electorate;
 use daybook_domain::text::ActorId;
 use daybook_domain::{DelegationId, DepartmentId, RoleName, Timestamp};
 use rand::Rng;
@@ -48,6 +49,8 @@ pub struct Account {
     pub person: usize,
     pub is_program: bool,
     pub active: bool,
+    /// The account that let it in of late, where one did: on requests of that person it has no seat.
+    pub let_in_by: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -87,14 +90,18 @@ impl People {
         }
         for number in 0..PROGRAMS {
             let id = ActorId::parse("", format!("key_{number}")).unwrap();
-            people.accounts.push(Account { id, person: number, is_program: true, active: true });
+            let program = Account { id, person: number, is_program: true, active: true, let_in_by: None };
+            people.accounts.push(program);
         }
         people
     }
 
     fn add_person(&mut self, id: String, rng: &mut ChaCha8Rng) {
         let id = ActorId::parse("", id).unwrap();
-        self.accounts.push(Account { id: id.clone(), person: self.persons.len(), is_program: false, active: true });
+        let number = self.persons.len();
+        // Every fourth was let in by the one before it.
+        let let_in_by = (number % 4 == 3).then(|| number - 1);
+        self.accounts.push(Account { id: id.clone(), person: number, is_program: false, active: true, let_in_by });
         self.persons.push(Person { id, roles: BTreeSet::new(), departments: BTreeSet::new() });
         let person = self.persons.len() - 1;
         for _ in 0..2 {
@@ -205,9 +212,29 @@ impl People {
         kept_out.iter().any(|other| ids.contains(&self.accounts[*other].person))
     }
 
+    /// Whether an account may act by the doing of one of the persons who are kept out.
+    pub fn is_let_in_by(&self, account: usize, kept_out: &[usize]) -> bool {
+        let by = self.accounts[account].let_in_by.map(|by| self.accounts[by].person);
+        by.is_some_and(|by| kept_out.iter().any(|other| self.accounts[*other].person == by))
+    }
+
+    fn owed(&self, account: usize, kept_out: &[usize]) -> Owed {
+        let Some(by) = self.accounts[account].let_in_by.map(|by| self.accounts[by].id.clone()) else {
+            return Owed::default();
+        };
+        if !self.is_let_in_by(account, kept_out) {
+            return Owed { account: vec![by], ..Owed::default() };
+        }
+        let person = self.person_of(account);
+        let seats = roles(person).into_iter().map(Electorate::Role);
+        let seats = seats.chain(departments(person).into_iter().map(Electorate::Department));
+        let lost = seats.map(|seat| LostSeat { seat, by: by.clone(), settled_at: time(0) }).collect();
+        Owed { lost, is_lost: true, ..Owed::default() }
+    }
+
     /// What a command says about whoever acts with this account, where others are kept out of the decision.
     pub fn voter(&self, account: usize, kept_out: &[usize], since: u64, now: u64) -> Voter {
-        let Account { id, person, is_program, active } = &self.accounts[account];
+        let Account { id, person, is_program, active, .. } = &self.accounts[account];
         let stands_for = self.absent_for(*person, now).into_iter().map(|stand_in| {
             let absent = self.accounts[stand_in.from].person;
             Delegator {
@@ -234,7 +261,7 @@ impl People {
             departments: departments(&self.persons[*person]),
             stands_for: stands_for.collect(),
             is_delegate_of,
-            owed: Owed::default(),
+            owed: self.owed(account, kept_out),
         };
         match self.lie {
             None => {}
